@@ -1,0 +1,1 @@
+"""HTTP, command line and wiring: the only package that puts the parts together."""

@@ -1,0 +1,146 @@
+"""Every failure the product can name.
+
+    DomainError
+    ├── InvalidRequest            the request cannot be understood              (issue code "invalid" unless said otherwise)
+    │   ├── InvalidContent        a resource breaks the rules of its type       ("structure", "value", "required", …)
+    │   ├── TooCostly             understood, but over a stated limit           ("too-costly")
+    │   └── RepeatedKey           an Idempotency-Key reused for another request ("duplicate")
+    ├── Unauthenticated           no caller, or a token that proves nothing     ("login")
+    ├── Forbidden                 the caller may not do this                    ("forbidden")
+    ├── NotFound                  nothing there, or nothing the caller may see  ("not-found")
+    │   └── Gone                  it was there and was deleted or erased        ("deleted")
+    ├── NotSupported              the interaction does not exist here           ("not-supported")
+    ├── UnsupportedMedia          a body in a format that is not read           ("not-supported")
+    ├── NotAcceptable             an answer in a format that is not written     ("not-supported")
+    ├── TooLarge                  a body over its limit                         ("too-long")
+    ├── Throttled                 come back later                               ("throttled")
+    ├── VersionConflict           If-Match names a version that is not newest   ("conflict")
+    ├── AmbiguousMatch            a condition selects more than one resource    ("multiple-matches")
+    ├── Contention                writers kept colliding, nothing was stored    ("lock-error")
+    ├── IntegrityFailure          stored bytes are not what was sealed          ("exception")
+    └── Unavailable               a part we depend on does not answer           ("transient")
+        ├── OutcomeUnknown        a write may or may not have happened          ("timeout")
+        └── AuditUnavailable      it could not be recorded, so it did not happen ("transient")
+
+A failure carries one or more `Issue`s with the FHIR issue code (https://hl7.org/fhir/R4/valueset-issue-type.html), one
+sentence and, where there is one, the FHIRPath of the element. The HTTP status is decided in `api/errors.py`, once.
+Messages name resources by type and id; they never quote content, keys or tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+
+Severity = Literal["fatal", "error", "warning", "information"]
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """One finding. `expression` is a FHIRPath such as `Patient.name[0].given`; `code` is a FHIR issue type."""
+
+    code: str
+    message: str
+    expression: str | None = None
+    severity: Severity = "error"
+
+
+class DomainError(Exception):
+    """A failure with its FHIR issue code; `issues` holds one entry or, where finding all is cheap, several."""
+
+    code: ClassVar[str] = "processing"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expression: str | None = None,
+        code: str | None = None,
+        issues: Sequence[Issue] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.issues: tuple[Issue, ...] = tuple(issues) or (
+            Issue(code=code or self.code, message=message, expression=expression),
+        )
+
+
+class InvalidRequest(DomainError):
+    code = "invalid"
+
+
+class InvalidContent(InvalidRequest):
+    code = "invalid"
+
+
+class TooCostly(InvalidRequest):
+    code = "too-costly"
+
+
+class RepeatedKey(InvalidRequest):
+    code = "duplicate"
+
+
+class Unauthenticated(DomainError):
+    code = "login"
+
+
+class Forbidden(DomainError):
+    code = "forbidden"
+
+
+class NotFound(DomainError):
+    code = "not-found"
+
+
+class Gone(NotFound):
+    code = "deleted"
+
+
+class NotSupported(DomainError):
+    code = "not-supported"
+
+
+class UnsupportedMedia(DomainError):
+    code = "not-supported"
+
+
+class NotAcceptable(DomainError):
+    code = "not-supported"
+
+
+class TooLarge(DomainError):
+    code = "too-long"
+
+
+class Throttled(DomainError):
+    code = "throttled"
+
+
+class VersionConflict(DomainError):
+    code = "conflict"
+
+
+class AmbiguousMatch(DomainError):
+    code = "multiple-matches"
+
+
+class Contention(DomainError):
+    code = "lock-error"
+
+
+class IntegrityFailure(DomainError):
+    code = "exception"
+
+
+class Unavailable(DomainError):
+    code = "transient"
+
+
+class OutcomeUnknown(Unavailable):
+    code = "timeout"
+
+
+class AuditUnavailable(Unavailable):
+    code = "transient"

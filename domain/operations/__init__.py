@@ -1,0 +1,1 @@
+"""One FHIR operation each: https://hl7.org/fhir/R4/operations.html"""

@@ -1,0 +1,177 @@
+"""What the use cases need from the outside, as protocols. Each docstring is the contract; implementations add only how.
+
+Storage ports are held to one behaviour suite each (`tests/contracts`), run against every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from domain.audit import AuditEntry
+from domain.errors import DomainError, Issue
+from domain.identity import FhirJson, ResourceKey
+from domain.revision import Description, Receipt, Stored, Write
+from domain.search import HistoryKey, HistoryQuery, PageKey, ParsedSearch, SearchQuery
+
+
+class SearchPage(Protocol):
+    """One page of a search: `matches` in order, `next` when there are more, `total` when it was asked for."""
+
+    @property
+    def matches(self) -> Sequence[Stored]: ...
+    @property
+    def next(self) -> PageKey | None: ...
+    @property
+    def total(self) -> int | None: ...
+
+
+class HistoryPage(Protocol):
+    """One page of a history, newest first. `total` counts all versions the query selects."""
+
+    @property
+    def versions(self) -> Sequence[Stored]: ...
+    @property
+    def next(self) -> HistoryKey | None: ...
+    @property
+    def total(self) -> int: ...
+
+
+class RevisionStore(Protocol):
+    """Resources and all their versions.
+
+    Implemented by `storage.mongo.revisions` and `storage.memory.revisions`; held to `tests/contracts/revision_store.py`.
+    """
+
+    async def newest(self, key: ResourceKey) -> Stored | None:
+        """The newest version, a deletion included; `None` when there never was one. Nothing is opened."""
+        ...
+
+    async def newest_of(self, keys: Sequence[ResourceKey]) -> list[Stored | None]:
+        """`newest` of each key, in order, in one round trip."""
+        ...
+
+    async def version(self, key: ResourceKey, version: int) -> Stored | None:
+        """One version, a deletion included; `None` when there is none of that number."""
+        ...
+
+    async def open(self, stored: Sequence[Stored]) -> list[bytes | DomainError]:
+        """The JSON of each version, in order. Keys are fetched once for all of them.
+
+        What cannot be opened comes as an error in its place: `Gone` when the key was erased (or the version is a
+        deletion), `IntegrityFailure` when the bytes are not what was sealed there. One bad entry never fails the others.
+        """
+        ...
+
+    async def find(self, query: SearchQuery) -> SearchPage:
+        """One page of live resources that satisfy every condition, in the query's order.
+
+        `Linked` conditions must have been solved. Raises `Unavailable` when the database does not answer in time.
+        """
+        ...
+
+    async def history(self, query: HistoryQuery) -> HistoryPage:
+        """One page of versions, newest first (by time, then by name)."""
+        ...
+
+    async def claim(self, names: Sequence[str]) -> list[int]:
+        """How many writes relied on each of these conditions so far. Read before evaluating a condition."""
+        ...
+
+    async def receipt(self, name: str) -> Receipt | None:
+        """The kept answer of an earlier request with this Idempotency-Key, if it committed."""
+        ...
+
+    async def commit(self, write: Write) -> None:
+        """Store every change, claim, receipt and the audit entry of `write`, or nothing. Durable when it returns.
+
+        Versions of one resource count 1, 2, 3 … without gaps, deletions included.
+        Raises `VersionConflict` when a change's base is no longer the newest, `Contention` when a claim was overtaken or a
+        receipt of that name exists (the caller evaluates again), `Gone` when a patient of the write was erased,
+        `OutcomeUnknown` when the database cannot say whether it happened, `Unavailable` when it surely did not.
+        """
+        ...
+
+
+class AuditTrail(Protocol):
+    """The append-only record of requests.
+
+    Implemented by `storage.mongo.audit` and `storage.memory.audit`; held to `tests/contracts/audit_trail.py`.
+    """
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Durable when it returns. Raises `AuditUnavailable` when it could not be stored."""
+        ...
+
+
+class Validate(Protocol):
+    """JSON bytes to a checked resource. Implemented by `fhir_mapping.validation`."""
+
+    def decode(self, body: bytes, resource_type: str | None) -> FhirJson:
+        """Parse and check one resource; `resource_type` is the type the URL names, `None` for any supported type.
+
+        Raises `InvalidContent` with one issue per problem found, each with the FHIRPath of its element.
+        """
+        ...
+
+    def check(self, content: FhirJson) -> None:
+        """The same checks on a resource that was built or patched here."""
+        ...
+
+    def second_opinion(self, content: FhirJson) -> list[Issue]:
+        """What an independent model library says of it, as warnings; empty when it agrees."""
+        ...
+
+
+class Describe(Protocol):
+    """Resource to description. Implemented by `fhir_mapping.index_terms`."""
+
+    def describe(self, content: FhirJson, key: ResourceKey) -> Description: ...
+
+
+class ParseSearch(Protocol):
+    """Query string to query. Implemented by `fhir_mapping.query_string`."""
+
+    def parse(self, resource_type: str, pairs: Sequence[tuple[str, str]], *, strict: bool) -> ParsedSearch:
+        """`pairs` as decoded from the URL, in order. Unknown parameters are named in `ignored`, or with `strict` refused.
+
+        Raises `InvalidRequest` naming the parameter for a bad value, an unknown modifier or too many of either.
+        """
+        ...
+
+
+class Links(Protocol):
+    """References inside a resource. Implemented by `fhir_mapping.references`."""
+
+    def rewrite(self, content: FhirJson, targets: Mapping[str, str]) -> None:
+        """Replace, in place, every reference, uri, url, canonical or narrative link that equals a key of `targets`.
+
+        https://hl7.org/fhir/R4/http.html#trules
+        """
+        ...
+
+    def conditional(self, content: FhirJson) -> list[str]:
+        """The conditional references (`Patient?identifier=…`) in the resource, each once."""
+        ...
+
+
+class Patches(Protocol):
+    """Patch documents. Implemented by `fhir_mapping.patches`."""
+
+    def apply(self, content: FhirJson, body: bytes, media_type: str) -> FhirJson:
+        """The patched copy. Raises `InvalidRequest` for a bad patch, `InvalidContent` when it does not fit the resource,
+        `UnsupportedMedia` for a format that is not a patch."""
+        ...
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Now, with a zone."""
+        ...
+
+
+class NewId(Protocol):
+    def __call__(self) -> str:
+        """A new logical id, never used before; later ids sort after earlier ones."""
+        ...

@@ -1,0 +1,132 @@
+"""The language in which mapping asks and storage answers: terms, conditions, queries, page keys.
+
+https://hl7.org/fhir/R4/search.html
+
+`fhir_mapping` turns resources into `IndexTerm`s and query strings into `Condition`s; `storage` turns terms into keyed
+tokens and conditions into a database filter. Both sides agree on nothing but the text of a term, written only by
+`term()`. A term holds plaintext: it is never stored, logged or printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, NewType, TypeAlias
+
+import msgspec
+
+from domain.identity import ResourceKey
+
+IndexTerm = NewType("IndexTerm", str)
+"""`parameter | form | value`; storage adds the resource type and the key before hashing."""
+
+
+def term(parameter: str, form: str, value: str) -> IndexTerm:
+    """One searchable value. NOTE: hashed into every stored token; changing this text orphans every index entry."""
+    return IndexTerm(f"{parameter}|{form}|{value}")
+
+
+class AnyTerm(msgspec.Struct, frozen=True, tag=True):
+    """Resources that carry at least one of `terms` (an OR list); `negated` selects all the others (`:not`).
+
+    `rank` orders the conditions of a query, rarest first: 0 identifies one resource, 9 matches about everything.
+    """
+
+    terms: tuple[IndexTerm, ...]
+    negated: bool = False
+    rank: int = 5
+
+    def __repr__(self) -> str:
+        return f"AnyTerm({len(self.terms)} terms, negated={self.negated}, rank={self.rank})"
+
+
+class IdIn(msgspec.Struct, frozen=True, tag=True):
+    """Resources whose logical id is one of `ids`."""
+
+    ids: tuple[str, ...]
+    negated: bool = False
+
+
+class Updated(msgspec.Struct, frozen=True, tag=True):
+    """Resources whose lastUpdated lies in `[low, high)`; `None` is open. `outside` selects the complement."""
+
+    low: datetime | None
+    high: datetime | None
+    outside: bool = False
+
+
+class PatientIn(msgspec.Struct, frozen=True, tag=True):
+    """Resources in the compartment of one of these patients; how access narrows a query."""
+
+    patients: tuple[str, ...]
+
+
+class Linked(msgspec.Struct, frozen=True, tag=True):
+    """A chain: resources whose reference `parameter` points at one that satisfies `target`.
+
+    Solved before the query itself by asking for `target` first; its results become terms of the form `ref`.
+    """
+
+    parameter: str
+    target: SearchQuery
+
+
+Condition: TypeAlias = AnyTerm | IdIn | Updated | PatientIn | Linked
+SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"]
+
+
+class PageKey(msgspec.Struct, frozen=True):
+    """Where the next page starts: strictly after this resource in the query's order."""
+
+    id: str
+    updated: datetime
+
+
+class SearchQuery(msgspec.Struct, frozen=True):
+    """One search of one type. All `conditions` must hold. `count` is the page size, at least 0."""
+
+    type: str
+    conditions: tuple[Condition, ...] = ()
+    sort: SortKey = "_id"
+    count: int = 50
+    after: PageKey | None = None
+    total: Literal["none", "accurate"] = "accurate"
+
+
+class ParsedSearch(msgspec.Struct, frozen=True):
+    """What a query string asks for. `applied` are the pairs that took effect (they make the self link), `ignored` the
+    names of parameters that are not known."""
+
+    query: SearchQuery
+    applied: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+class HistoryQuery(msgspec.Struct, frozen=True):
+    """One history: of an instance (`key`), a type (`type`) or the system (neither). Newest first.
+
+    https://hl7.org/fhir/R4/http.html#history. `since` and `before` bound the time of the versions (`[since, before)`),
+    `at` selects the versions current at some moment of `[at_low, at_high)`.
+    """
+
+    key: ResourceKey | None = None
+    type: str | None = None
+    since: datetime | None = None
+    at_low: datetime | None = None
+    at_high: datetime | None = None
+    count: int = 50
+    after: HistoryKey | None = None
+    patients: tuple[str, ...] | None = None
+
+
+class HistoryKey(msgspec.Struct, frozen=True):
+    """Where the next history page starts: strictly after this version in newest-first order."""
+
+    recorded: datetime
+    name: str
+
+
+def in_order(conditions: Sequence[Condition]) -> list[Condition]:
+    """Conditions, rarest first. Measured: three terms on 100,000 documents 0.4 ms in this order, 45 ms in the other."""
+    ranks = {IdIn: 0, Linked: 2, PatientIn: 3, Updated: 8}
+    return sorted(conditions, key=lambda c: (c.rank + 10 * c.negated) if isinstance(c, AnyTerm) else ranks[type(c)])

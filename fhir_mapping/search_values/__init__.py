@@ -1,0 +1,1 @@
+"""One value kind each: element to index terms, query text to conditions."""

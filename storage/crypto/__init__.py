@@ -1,0 +1,1 @@
+"""Sealing, keys and keyed tokens. Callers choose a policy here, never an algorithm."""

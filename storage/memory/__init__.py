@@ -1,0 +1,1 @@
+"""In-memory twins of the storage ports, held to the same contract suites; for fast tests of the domain."""

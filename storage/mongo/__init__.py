@@ -1,0 +1,1 @@
+"""The ports of `domain.ports` on MongoDB (PyMongo's asynchronous API)."""
