@@ -1,0 +1,68 @@
+"""What every test can ask for: a real MongoDB, a database of its own, the shared test data.
+
+One embedded MongoDB per test process (so per xdist worker), in a temporary folder that goes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from pymongo import MongoClient
+
+from storage.embedded import EmbeddedMongo
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop the server uses."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def embedded_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
+    """The server of this test process, with MongoDB's test commands (fail points)."""
+    server = EmbeddedMongo(tmp_path_factory.mktemp("mongodb"), test_commands=True)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(embedded_mongo: EmbeddedMongo) -> str:
+    """How the program itself would connect, with no more rights than it has."""
+    return embedded_mongo.uri
+
+
+@pytest.fixture(scope="session")
+def mongo_admin(embedded_mongo: EmbeddedMongo) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A synchronous client with all rights: fail points, looking at what is stored."""
+    with MongoClient[dict[str, Any]](embedded_mongo.admin_uri) as client:
+        yield client
+
+
+@pytest.fixture
+def database(mongo_admin: MongoClient[dict[str, Any]]) -> Iterator[str]:
+    """A fresh database name; it and its key vault (`<name>_keys`) are dropped after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    for dropped in (name, f"{name}_keys"):
+        mongo_admin.drop_database(dropped)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared test data: `CHARTVAULT_SHARED`, or `../shared` beside the project."""
+    folder = Path(os.environ.get("CHARTVAULT_SHARED", PROJECT.parent / "shared"))
+    if folder.is_dir():
+        return folder
+    if os.environ.get("CI"):
+        pytest.fail(f"CI needs the shared test data: {folder} is not a folder")
+    pytest.skip("the shared test data is not here (CHARTVAULT_SHARED)")
