@@ -1,0 +1,156 @@
+"""Wrapped keys at rest: one document per owner in the key database, every generation of its key wrapped by the vault.
+
+    {_id: "Patient/123", wrapped: [CSFLE value of generation 1, 2, …], created: date, erased: null | date}
+
+`patient_keys` holds the keys of patients, directory and audit, `index_keys` the service's own secrets. They live
+beside the vault, not beside the data: whoever restores a backup of the data must not bring an erased key back with
+it. An erased owner keeps its document without `wrapped`: the unique `_id` is what makes erasure final.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from pymongo.errors import BulkWriteError
+
+from domain.errors import Gone, IntegrityFailure
+from storage.crypto.sealing import SealingKey
+from storage.crypto.vault import SECRET_BYTES, Client, Document, Vault, durable, reaching_keys
+
+PAGE = 1000
+"""Owners asked for in one command."""
+_DUPLICATE = 11000
+
+
+class OwnedKeys(msgspec.Struct, frozen=True):
+    """The keys of one owner. `newest` is the generation that seals, 0 when there is none; damaged ones are left
+    out."""
+
+    owner: str
+    newest: int
+    keys: Mapping[int, SealingKey]
+    erased: bool = False
+
+    def for_sealing(self) -> SealingKey:
+        """Raises `Gone` when the owner was erased, `IntegrityFailure` when the newest key is damaged."""
+        if self.erased:
+            raise Gone(f"{self.owner} was erased", code="deleted")
+        if self.newest not in self.keys:
+            raise IntegrityFailure(f"The key of {self.owner} is damaged")
+        return self.keys[self.newest]
+
+
+def key_id(owner: str, generation: int) -> str:
+    """`Patient/123#1`."""
+    return f"{owner}#{generation}"
+
+
+def owner_of(key_id: str) -> str:
+    """`Patient/123` of `Patient/123#1`."""
+    return key_id.rpartition("#")[0]
+
+
+class WrappedKeys:
+    """The keys of many owners in one collection, unwrapped by the vault."""
+
+    def __init__(self, client: Client, database: str, collection: str, vault: Vault) -> None:
+        self.documents = durable(client[database][collection])
+        self._vault = vault
+
+    async def find(self, owners: Iterable[str]) -> dict[str, OwnedKeys]:
+        """The keys of each owner that has a document, with one command per 1,000 owners.
+
+        Raises `Unavailable` when database or master key cannot be reached.
+        """
+        found: list[Document] = []
+        wanted = list(owners)
+        for start in range(0, len(wanted), PAGE):
+            with reaching_keys():
+                found += await self.documents.find({"_id": {"$in": wanted[start : start + PAGE]}}).to_list()
+        return {keys.owner: keys for keys in await self._unwrap(found)}
+
+    async def secrets(self, owner: str) -> list[bytes | None]:
+        """The bare secrets of one owner, oldest first; for keys that do something else than sealing."""
+        with reaching_keys():
+            document = await self.documents.find_one({"_id": owner})
+        wrapped = (document or {}).get("wrapped", [])
+        return await self._vault.unwrap([(key_id(owner, n), value) for n, value in enumerate(wrapped, 1)])
+
+    async def create(self, owners: Sequence[str]) -> None:
+        """Give each owner a first key, unless it has one: of several writers that try at once, one wins.
+
+        Read the keys afterwards: they may be another's.
+        """
+        wrapped = await self._vault.wrap([(key_id(owner, 1), os.urandom(SECRET_BYTES)) for owner in owners])
+        now = datetime.now(UTC)
+        documents = [
+            {"_id": owner, "wrapped": [value], "created": now, "erased": None}
+            for owner, value in zip(owners, wrapped, strict=True)
+        ]
+        with reaching_keys():
+            try:
+                await self.documents.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                details = error.details or {}
+                if details.get("writeConcernErrors") or any(
+                    failure["code"] != _DUPLICATE for failure in details.get("writeErrors", ())
+                ):
+                    raise
+
+    async def add_generation(self, owner: str) -> int:
+        """Give an owner a further key, which seals from now on; older ones still open. Returns its generation.
+
+        Raises `Gone` when the owner was erased. A race with another process yields one generation each.
+        """
+        while True:
+            with reaching_keys():
+                document = await self.documents.find_one({"_id": owner})
+            if document is None:
+                await self.create([owner])
+                continue
+            if document["erased"] is not None:
+                raise Gone(f"{owner} was erased", code="deleted")
+            generation = len(document["wrapped"]) + 1
+            wrapped = await self._vault.wrap([(key_id(owner, generation), os.urandom(SECRET_BYTES))])
+            with reaching_keys():
+                # Matched on the whole array: neither a rival generation nor an erasure may be overwritten.
+                changed = await self.documents.update_one(
+                    {"_id": owner, "erased": None, "wrapped": document["wrapped"]},
+                    {"$set": {"wrapped": [*document["wrapped"], *wrapped]}},
+                )
+            if changed.matched_count:
+                return generation
+            await asyncio.sleep(0.01)
+
+    async def erase(self, owner: str, at: datetime) -> None:
+        """Destroy every generation of the owner's key, and bar the owner from ever getting another. Idempotent."""
+        with reaching_keys():
+            await self.documents.update_one(
+                {"_id": owner, "erased": None}, {"$set": {"erased": at, "wrapped": []}, "$unset": {"created": 1}}
+            )
+            await self.documents.update_one(
+                {"_id": owner}, {"$setOnInsert": {"erased": at, "wrapped": []}}, upsert=True
+            )
+
+    async def _unwrap(self, documents: Sequence[Document]) -> list[OwnedKeys]:
+        pairs = [
+            (key_id(document["_id"], generation), wrapped)
+            for document in documents
+            for generation, wrapped in enumerate(document["wrapped"], 1)
+        ]
+        secrets = dict(zip((name for name, _ in pairs), await self._vault.unwrap(pairs), strict=True))
+        owned = []
+        for document in documents:
+            owner, newest = document["_id"], len(document["wrapped"])
+            keys = {}
+            for generation in range(1, newest + 1):
+                name = key_id(owner, generation)
+                secret = secrets[name]
+                if secret is not None:
+                    keys[generation] = SealingKey(name, secret)
+            owned.append(OwnedKeys(owner, newest, keys, document["erased"] is not None))
+        return owned
