@@ -65,7 +65,8 @@ def reaching_keys() -> Iterator[None]:
             raise Unavailable("The master key cannot be used: KMS refusal, or the key of another vault") from error
         raise Unavailable("The key store does not answer") from error
     except PyMongoError as error:
-        raise Unavailable("The key store does not answer") from error
+        # Without the cause: a write error of the driver quotes the documents it was about.
+        raise Unavailable(f"The key store does not answer ({type(error).__name__})") from None
 
 
 class Vault:
