@@ -1,0 +1,235 @@
+"""Everything that can be configured, typed, from `CHARTVAULT_*` environment variables, with defaults that are safe.
+
+One field is one variable: `max_page_size` is `CHARTVAULT_MAX_PAGE_SIZE`. Each carries its own explanation, which is
+also the reference in the README. Invariants: a variable that is misspelt or out of range stops the start and is named;
+the profile `production` refuses what is only fit for development; no secret appears in a `repr`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, field
+
+PREFIX = "CHARTVAULT_"
+_NOT_SETTINGS = frozenset({"CHARTVAULT_SHARED", "CHARTVAULT_TOKEN", "CHARTVAULT_BASE"})
+"""Variables of the tests and of the client commands."""
+SECRETS = frozenset({"mongodb_uri", "kms_credentials"})
+
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
+
+
+def _says(text: str, **limits: Any) -> Meta:
+    return Meta(description=text, **limits)
+
+
+class UnusableSettings(ValueError):
+    """The configuration is wrong or unsafe; the message names the variable and never its value."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration of one process."""
+
+    profile: Annotated[
+        Literal["development", "production"], _says("`production` refuses what is only fit for development.")
+    ] = "development"
+    data_dir: Annotated[Path, _says("Folder of the embedded MongoDB, of keys and of tokens.")] = Path("data")
+
+    host: Annotated[str, _says("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, _says("Port to listen on.", ge=1, le=65535)] = 8000
+    workers: Annotated[int, _says("Server processes.", ge=1, le=64)] = 1
+    base_url: Annotated[
+        str | None, _says("FHIR base as clients see it, used in every link. Default: `http://HOST:PORT/fhir`.")
+    ] = None
+
+    mongodb_uri: Annotated[
+        str | None, _says("Replica set or sharded cluster to use instead of the embedded MongoDB. Secret.")
+    ] = None
+    database: Annotated[str, _says("Database of the data.", pattern="^[A-Za-z0-9_-]{1,38}$")] = "chartvault"
+    keys_database: Annotated[
+        str, _says("Database of the key vault, kept apart for its own backups.", pattern="^[A-Za-z0-9_-]{1,38}$")
+    ] = "chartvault_keys"
+    mongodb_pool_size: Annotated[Count, _says("Connections to MongoDB per process.")] = 100
+    mongod: Annotated[Path | None, _says("Server binary to embed. Default: `mongod` on PATH, or the extra.")] = None
+    embedded_cache_mb: Annotated[int, _says("Cache of the embedded MongoDB, in MB.", ge=256)] = 256
+    embedded_oplog_mb: Annotated[int, _says("Oplog of the embedded MongoDB, in MB.", ge=512)] = 512
+
+    kms_provider: Annotated[
+        Literal["local", "aws", "azure", "gcp", "kmip"],
+        _says("Who holds the master key; `local` is a file, for development."),
+    ] = "local"
+    kms_options: Annotated[
+        dict[str, Any], _says("Master key document of the provider, as JSON: for aws `key` and `region`, and so on.")
+    ] = field(default_factory=dict)
+    kms_credentials: Annotated[
+        dict[str, Any], _says("Credentials of the provider, as JSON. Default: environment or instance. Secret.")
+    ] = field(default_factory=dict)
+    kms_tls: Annotated[dict[str, Any], _says("TLS options of the provider, as JSON.")] = field(default_factory=dict)
+    key_cache_seconds: Annotated[
+        float,
+        _says("How long a key stays in memory: an erasure reaches every process within it.", gt=0, le=300),
+    ] = 30.0
+    key_cache_size: Annotated[Count, _says("Keys held in memory per process.")] = 10_000
+
+    token_issuer: Annotated[str, _says("`iss` of the tokens made by `chartvault token`.", min_length=1)] = "chartvault"  # noqa: S105
+    token_audience: Annotated[str, _says("`aud` that tokens must carry.", min_length=1)] = "chartvault"  # noqa: S105
+    token_key: Annotated[
+        Path | None,
+        _says("Ed25519 private key (PEM) that signs tokens. Default: made in the data folder."),
+    ] = None
+    token_issuers: Annotated[
+        Path | None, _says("JSON file of other issuers to trust: `issuer`, `algorithm`, `keys` (a JWK set) of each.")
+    ] = None
+
+    max_resource_mb: Annotated[
+        int, _says("Largest resource in a request, in MB; MongoDB stores up to 16 MB with index terms.", ge=1, le=15)
+    ] = 15
+    max_bundle_mb: Annotated[int, _says("Largest Bundle in a request, in MB.", ge=1, le=1024)] = 64
+    max_bundle_entries: Annotated[Count, _says("Most entries of a batch or transaction.")] = 10_000
+    page_size: Annotated[Count, _says("Entries of a page when the client does not say.")] = 50
+    max_page_size: Annotated[Count, _says("Most entries of a page.")] = 1_000
+
+    request_seconds: Annotated[Seconds, _says("Time limit of one request.")] = 30.0
+    bundle_seconds: Annotated[Seconds, _says("Time limit of one batch or transaction.")] = 120.0
+    header_seconds: Annotated[Seconds, _says("Time a client has to send its request headers.")] = 10.0
+    body_seconds: Annotated[Seconds, _says("Longest pause while a client sends a request body.")] = 10.0
+    shutdown_seconds: Annotated[Count, _says("Time running requests have to finish when the server stops.")] = 20
+    max_connections: Annotated[Count, _says("Requests in progress per process; more wait in the backlog.")] = 1_024
+
+    commit_batch: Annotated[Count, _says("Most writes that share one transaction.")] = 200
+    read_batch: Annotated[Count, _says("Most lookups by id that share one query.")] = 200
+    audit_batch: Annotated[Count, _says("Most audit entries that share one insert.")] = 500
+    idempotency_hours: Annotated[Count, _says("How long the answer to an Idempotency-Key is kept.")] = 24
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("Least severe log line written.")] = "info"
+
+    def __repr__(self) -> str:
+        return f"Settings({self.profile}, {self.fhir_base})"
+
+    @property
+    def fhir_base(self) -> str:
+        """The FHIR base URL, without a slash at the end. Never taken from a request: a Host header is the client's."""
+        if self.base_url is not None:
+            return self.base_url.rstrip("/")
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/fhir"
+
+    @property
+    def token_key_path(self) -> Path:
+        return self.token_key or self.data_dir / "token-key.pem"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the program runs its own MongoDB."""
+        return self.mongodb_uri is None
+
+
+class Documented(NamedTuple):
+    """One setting as the reference shows it."""
+
+    variable: str
+    default: str
+    meaning: str
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
+    """Settings from `environment` (default: the process's), with the `given` fields that are not `None` on top.
+
+    Raises `UnusableSettings` for an unknown variable, a value out of range, or a combination the profile refuses.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, object] = {}
+    for variable, text in environment.items():
+        if variable.startswith(PREFIX) and variable not in _NOT_SETTINGS:
+            name = _name_of(variable)
+            if text:
+                values[name] = _parsed(variable, name, text)
+    values.update((name, value) for name, value in given.items() if value is not None)
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise UnusableSettings(f"{PREFIX}{where.rstrip('`').upper()}: {what}") from None
+    _require_fit(settings)
+    return settings
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that give another process the same settings; holds secrets."""
+    found: dict[str, str] = {}
+    defaults = Settings()
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        if value != getattr(defaults, name):
+            found[variable_of(name)] = msgspec.json.encode(value).decode() if isinstance(value, dict) else str(value)
+    return found
+
+
+def variable_of(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def reference() -> Iterator[Documented]:
+    """Every setting, in order, for the README."""
+    defaults, hints = Settings(), get_type_hints(Settings, include_extras=True)
+    for name in Settings.__struct_fields__:
+        default = getattr(defaults, name)
+        text = "" if default is None or default == {} else f"`{default}`"
+        said = [part.description for part in get_args(hints[name]) if isinstance(part, Meta) and part.description]
+        yield Documented(variable_of(name), text, " ".join(said))
+
+
+def _name_of(variable: str) -> str:
+    name = variable.removeprefix(PREFIX).lower()
+    if name in Settings.__struct_fields__:
+        return name
+    near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)
+    hint = f"; did you mean {variable_of(near[0])}?" if near else ""
+    raise UnusableSettings(f"{variable} is not a setting{hint}")
+
+
+def _parsed(variable: str, name: str, text: str) -> object:
+    """JSON settings are decoded here, everything else by the conversion."""
+    if not name.startswith("kms_") or name == "kms_provider":
+        return text
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise UnusableSettings(f"{variable} is not a JSON object") from None
+
+
+def _require_fit(settings: Settings) -> None:
+    """Raise for settings that contradict each other, and in production for those that protect nothing."""
+    if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
+        raise UnusableSettings("CHARTVAULT_BASE_URL: an http or https URL is expected")
+    if settings.page_size > settings.max_page_size:
+        raise UnusableSettings("CHARTVAULT_PAGE_SIZE is larger than CHARTVAULT_MAX_PAGE_SIZE")
+    if settings.database == settings.keys_database:
+        raise UnusableSettings("CHARTVAULT_KEYS_DATABASE must differ from CHARTVAULT_DATABASE")
+    if settings.profile == "production":
+        for refusal in _refused_in_production(settings):
+            raise UnusableSettings(f"The profile production refuses this: {refusal}")
+
+
+def _refused_in_production(settings: Settings) -> Iterator[str]:
+    if settings.kms_provider == "local":
+        yield "CHARTVAULT_KMS_PROVIDER is local; whoever copies the disk has the master key. Name a KMS"
+    if settings.mongodb_uri is None:
+        yield "CHARTVAULT_MONGODB_URI is not set; the embedded MongoDB is a single copy of the data"
+    elif not _is_private(settings.mongodb_uri):
+        yield "CHARTVAULT_MONGODB_URI does not ask for tls=true"
+    if settings.base_url is None or not settings.base_url.startswith("https://"):
+        yield "CHARTVAULT_BASE_URL is not an https URL; tokens and records would travel in clear"
+
+
+def _is_private(uri: str) -> bool:
+    options = uri.lower().partition("?")[2].split("&")
+    if "tls=false" in options or "ssl=false" in options or "tlsinsecure=true" in options:
+        return False
+    return uri.startswith("mongodb+srv://") or "tls=true" in options or "ssl=true" in options
