@@ -1,0 +1,114 @@
+"""Access tokens of this installation: the key that signs them, and minting.
+
+RFC 9068 (JWT profile for access tokens, https://www.rfc-editor.org/rfc/rfc9068), signed with Ed25519. The private key
+is a 0600 file, made on first use; whoever can read it can be anybody, so it is refused when others can. Until people
+can log in, `chartvault token` is how a client gets in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import stat
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from api.settings import Settings, UnusableSettings
+
+ALGORITHM = "EdDSA"
+TYPE = "at+jwt"
+
+
+class SigningKey(NamedTuple):
+    """A private key and the `kid` under which its public half is known."""
+
+    id: str
+    private: Ed25519PrivateKey
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.id})"
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        return self.private.public_key()
+
+
+def signing_key(path: Path) -> SigningKey:
+    """The key in the PEM file `path`, made first if there is none. Of processes that make it at once, one wins.
+
+    Raises `UnusableSettings` when the file is open to others or holds no Ed25519 key.
+    """
+    if not path.exists():
+        _create(path)
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise UnusableSettings(f"The token key {path} is open to others: chmod 600 it")
+        private = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, UnusableSettings):
+            raise
+        raise UnusableSettings(f"The token key {path} cannot be read as a PEM private key") from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise UnusableSettings(f"The token key {path} is not an Ed25519 key")
+    return SigningKey(_thumbprint(private.public_key()), private)
+
+
+def mint(
+    settings: Settings, *, scopes: str, lifetime_seconds: float, subject: str = "cli", client: str = "chartvault-cli"
+) -> str:
+    """A signed token that grants `scopes` (space-separated) for `lifetime_seconds` from now."""
+    key = signing_key(settings.token_key_path)
+    now = int(time.time())
+    claims = {
+        "iss": settings.token_issuer,
+        "aud": settings.token_audience,
+        "sub": subject,
+        "client_id": client,
+        "scope": scopes,
+        "iat": now,
+        "exp": now + int(lifetime_seconds),
+        "jti": secrets.token_urlsafe(16),
+    }
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": TYPE, "kid": key.id})
+
+
+def _create(path: Path) -> None:
+    """Written whole under another name, then linked: nobody ever reads half a key."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _thumbprint(key: Ed25519PublicKey) -> str:
+    """https://www.rfc-editor.org/rfc/rfc7638, so that the id follows from the key."""
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    jwk = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
+    return _base64url(hashlib.sha256(msgspec.json.encode(jwk)).digest())
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
