@@ -145,9 +145,9 @@ class Links(Protocol):
     """References inside a resource. Implemented by `fhir_mapping.references`."""
 
     def rewrite(self, content: FhirJson, targets: Mapping[str, str]) -> None:
-        """Replace, in place, every reference, uri, url, canonical or narrative link that equals a key of `targets`.
+        """Replace, in place, every reference, uri, url, oid, uuid or narrative link that equals a key of `targets`.
 
-        https://hl7.org/fhir/R4/http.html#trules
+        https://hl7.org/fhir/R4/http.html#trules: "Elements of type canonical are not replaced."
         """
         ...
 
