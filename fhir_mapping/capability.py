@@ -1,0 +1,123 @@
+"""What this server can do: https://hl7.org/fhir/R4/capabilitystatement.html, served at `/metadata`
+
+Written from the element tables and from the search parameters that are handed in, so that it cannot promise what is not
+there. The same for every caller; the only thing that varies is the address, so its bytes are kept per address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from domain.identity import FhirJson
+from domain.revision import encode, instant
+from fhir_mapping.patches import PATCH_FORMATS
+from fhir_mapping.tables import RESOURCE_TYPES
+
+FHIR_VERSION = "4.0.1"
+FORMATS = ("application/fhir+json", "json")
+TYPE_INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+TYPE_OPERATIONS = (("validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate"),)
+MAX_ADDRESSES = 16
+
+
+class ParameterRow(NamedTuple):
+    """A search parameter as clients see it: `type` is a SearchParamType code, `definition` its canonical URL."""
+
+    name: str
+    type: str
+    definition: str | None = None
+
+
+class Capabilities:
+    """The CapabilityStatement of one running release.
+
+    `release` is the version of the software, `built` when it was built (the statement's date), `parameters` maps
+    resource types to what can be searched in them.
+    """
+
+    def __init__(
+        self,
+        *,
+        release: str,
+        built: datetime,
+        parameters: Mapping[str, Sequence[ParameterRow]],
+        types: Sequence[str] = RESOURCE_TYPES,
+    ) -> None:
+        self._release = release
+        self._built = instant(built)
+        self._resources = [_resource(name, parameters.get(name, ())) for name in types]
+        self._bodies: dict[str, bytes] = {}
+
+    def body(self, base: str) -> bytes:
+        """The statement for the FHIR base address `base`, as JSON."""
+        body = self._bodies.get(base)
+        if body is None:
+            body = encode(self._statement(base))
+            if (
+                len(self._bodies) < MAX_ADDRESSES
+            ):  # addresses may come from clients (Host): never keep them without bound
+                self._bodies[base] = body
+        return body
+
+    def _statement(self, base: str) -> FhirJson:
+        return {
+            "resourceType": "CapabilityStatement",
+            "name": "Chartvault",
+            "title": "Chartvault FHIR R4 server",
+            "status": "active",
+            "date": self._built,
+            "kind": "instance",
+            "software": {"name": "Chartvault", "version": self._release, "releaseDate": self._built},
+            "implementation": {"description": "FHIR R4 document store", "url": base},
+            "fhirVersion": FHIR_VERSION,
+            "format": list(FORMATS),
+            "patchFormat": list(PATCH_FORMATS),
+            "rest": [
+                {
+                    "mode": "server",
+                    "security": {"description": "Every request but this one needs a signed bearer token."},
+                    "resource": self._resources,
+                    "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                }
+            ],
+        }
+
+
+def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
+    row: FhirJson = {
+        "type": name,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
+        "interaction": [{"code": code} for code in TYPE_INTERACTIONS],
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "referencePolicy": ["literal", "logical"],
+    }
+    if parameters:
+        row["searchParam"] = [_parameter(parameter) for parameter in parameters]
+    row["operation"] = [{"name": code, "definition": definition} for code, definition in TYPE_OPERATIONS]
+    return row
+
+
+def _parameter(parameter: ParameterRow) -> FhirJson:
+    row = {"name": parameter.name, "type": parameter.type}
+    if parameter.definition is not None:
+        row["definition"] = parameter.definition
+    return row
