@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from domain import decimals
 from domain.audit import AuditEntry
 from domain.identity import FhirJson, ResourceKey
 from domain.search import IndexTerm
@@ -157,7 +158,7 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=decimals.write)
 
 
 def encode(content: FhirJson) -> bytes:
