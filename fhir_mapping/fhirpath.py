@@ -73,7 +73,12 @@ def evaluate(tree: Expression, root: FhirJson) -> list[Place]:
     return _evaluate(tree, [Place(None, None, root, root.get("resourceType"))], root)
 
 
-@lru_cache(maxsize=1024)
+def holds(condition: Expression, value: Any, type_name: str) -> bool:
+    """Whether a `where` condition is true of one value."""
+    return _boolean(_evaluate(condition, [Place(None, None, value, type_name)], {})) is True
+
+
+@lru_cache(maxsize=4096)
 def children_of(type_name: str, name: str) -> tuple[Element, ...]:
     """The elements a FHIRPath member names: one, all types of a choice (`value`), or none."""
     if type_name in PRIMITIVES:
