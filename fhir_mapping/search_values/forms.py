@@ -1,0 +1,30 @@
+"""What a value is indexed under: forms, and the conditions that every kind of parameter shares.
+
+A form is `(name, text)`; with the parameter's code it makes an index term (`domain.search.term`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from domain.errors import InvalidRequest
+from domain.search import AnyTerm, IndexTerm, term
+
+Form: TypeAlias = tuple[str, str]
+Forms: TypeAlias = list[Form]
+
+PRESENT: Form = ("present", "")
+"""Every parameter with at least one value has this form: it answers `:missing`."""
+
+
+def terms(code: str, forms: Iterable[Form]) -> tuple[IndexTerm, ...]:
+    """The terms of these forms under a parameter, each once."""
+    return tuple(dict.fromkeys(term(code, name, text) for name, text in forms))
+
+
+def missing(code: str, values: Sequence[str]) -> AnyTerm:
+    """`:missing=true` or `false`: https://hl7.org/fhir/R4/search.html#modifiers"""
+    if list(values) not in (["true"], ["false"]):
+        raise InvalidRequest(f"'{code}:missing' takes true or false", code="value", expression=code)
+    return AnyTerm(terms(code, [PRESENT]), negated=values[0] == "true", rank=9)

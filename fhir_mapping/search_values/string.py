@@ -1,0 +1,112 @@
+"""String parameters: https://hl7.org/fhir/R4/search.html#string
+
+A default search is starts-with on the whole value and on each of its words, without case, accents, punctuation and
+repeated blanks; `:exact` is the whole value as it stands. Both become equality of terms: `p` for every prefix, `e` for
+the raw text. Prefixes are dense up to `MAX_PREFIX` and a longer search text is refused, so that no match is ever missed
+or invented; names and addresses are far below, so the bound costs nothing (see DECISIONS.md).
+NOTE: `normalised` and the forms are hashed into stored tokens; changing them orphans every index entry.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from domain.errors import InvalidRequest
+from domain.search import AnyTerm
+from fhir_mapping.search_parameters import SearchParameter
+from fhir_mapping.search_values.escaping import unescape
+from fhir_mapping.search_values.forms import Forms, terms
+
+MODIFIERS = {"exact": True, "contains": False}
+MAX_PREFIX = 128
+"""Characters of a value that can be searched, in its normalised form."""
+
+_NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
+_ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
+_JOINERS = "-‐‑‒–—"
+"""Vanish inside a word, but what follows one can be searched as a word of its own: Ann-Marie, annmarie, marie."""
+_BREAKS = ',;:/|&+()[]{}<>"_=«»“”„'
+_PUNCTUATION: dict[int, str | None] = {
+    **{code: None for code in range(33, 127) if not chr(code).isalnum()},
+    **{ord(sign): " " for sign in _BREAKS},
+    **{ord(sign): "-" for sign in _JOINERS},
+}
+
+
+def normalised(text: str) -> str:
+    """The text without case, marks, punctuation and extra blanks: `Zoë  O'Brien-Smith` is `zoe obriensmith`."""
+    return " ".join(_folded(text).replace("-", "").split())
+
+
+def _folded(text: str) -> str:
+    """Folded, with joiners still marked by `-`."""
+    if text.isascii():
+        return text.lower().translate(_PUNCTUATION)
+    text = unicodedata.normalize("NFKC", text).casefold()
+    kept = (c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
+    spaced = unicodedata.normalize("NFC", "".join(kept)).translate(_PUNCTUATION)
+    if spaced.isascii():
+        return spaced
+    return "".join(c for c in spaced if c == "-" or c.isspace() or unicodedata.category(c)[0] not in "PSC")
+
+
+def text_forms(value: str) -> Forms:
+    marked = _folded(value)
+    whole = " ".join(marked.replace("-", "").split())[:MAX_PREFIX]
+    forms = [("e", value)]
+    forms += [("p", whole[:end]) for end in range(1, len(whole) + 1)]
+    if " " in whole or "-" in marked:
+        words = marked[: 2 * MAX_PREFIX].replace("-", " ").split()[1:]
+        joined = whole.split()[1:]
+        for word in dict.fromkeys((*joined, *words)):
+            forms += [("p", word[:end]) for end in range(1, min(len(word), MAX_PREFIX) + 1)]
+    return forms
+
+
+def _parts(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Forms]:
+    """Every string part of a name or address: "any of the string fields"."""
+
+    def read(value: Mapping[str, Any]) -> Forms:
+        forms: Forms = []
+        for name in names:
+            part = value.get(name)
+            if type(part) is str:
+                forms += text_forms(part)
+            elif part:
+                for each in part:
+                    if each is not None:
+                        forms += text_forms(each)
+        return forms
+
+    return read
+
+
+FORMS: dict[str, Callable[[Any], Forms]] = {
+    "string": text_forms,
+    "markdown": text_forms,
+    "HumanName": _parts(_NAME_PARTS),
+    "Address": _parts(_ADDRESS_PARTS),
+}
+
+
+def condition(parameter: SearchParameter, modifier: str | None, values: Sequence[str]) -> AnyTerm:
+    """Starts-with, or equality for `exact`. Raises `InvalidRequest` for a text too long or without letters."""
+    texts = [unescape(value) for value in values]
+    if modifier == "exact":
+        return AnyTerm(terms(parameter.code, [("e", text) for text in texts]), rank=3)
+    prefixes = [normalised(text) for text in texts]
+    for prefix in prefixes:
+        if not prefix:
+            raise InvalidRequest(
+                f"'{parameter.code}' was given no letter or digit", code="value", expression=parameter.code
+            )
+        if len(prefix) > MAX_PREFIX:
+            raise InvalidRequest(
+                f"'{parameter.code}' takes up to {MAX_PREFIX} characters; use '{parameter.code}:exact' for longer ones",
+                code="too-long",
+                expression=parameter.code,
+            )
+    rank = 4 if min(map(len, prefixes)) > 3 else 7
+    return AnyTerm(terms(parameter.code, [("p", prefix) for prefix in prefixes]), rank=rank)
