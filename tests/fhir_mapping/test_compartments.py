@@ -1,0 +1,60 @@
+"""https://hl7.org/fhir/R4/compartmentdefinition-patient.html: membership and the owner whose key seals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_mapping.compartments import membership_of
+
+BASE = "https://emr.example/fhir"
+
+
+def ref(text: str) -> dict[str, str]:
+    return {"reference": text}
+
+
+def observation(**elements: Any) -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": "o", **elements}
+
+
+def resource(resource_type: str, **elements: Any) -> dict[str, Any]:
+    return {"resourceType": resource_type, "id": "x", **elements}
+
+
+A, B = ref("Patient/a"), ref("Patient/b")
+CASES: list[tuple[dict[str, Any], str | None, tuple[str, ...]]] = [
+    (resource("Patient"), "x", ("x",)),
+    (resource("Patient", link=[{"other": B, "type": "refer"}]), "x", ("x", "b")),
+    (observation(subject=A), "a", ("a",)),
+    (observation(subject=A, performer=[B]), "a", ("a", "b")),
+    (observation(performer=[B]), "b", ("b",)),
+    (observation(subject=ref("Group/a")), None, ()),
+    (observation(subject=ref(f"{BASE}/Patient/a")), "a", ("a",)),
+    (observation(subject=ref("https://other.example/fhir/Patient/a")), None, ()),
+    (observation(subject=ref("Patient/a/_history/3")), "a", ("a",)),
+    (observation(subject=ref("urn:uuid:1")), None, ()),
+    (observation(subject=ref("#a")), None, ()),
+    (observation(subject={"identifier": {"value": "a"}}), None, ()),
+    (resource("Coverage", beneficiary=A, payor=[B]), "a", ("a", "b")),
+    (resource("Appointment", participant=[{"actor": ref("Practitioner/y")}, {"actor": A}]), "a", ("a",)),
+    (resource("Appointment", participant=[{"actor": B}, {"actor": A}]), None, ("b", "a")),
+    (resource("Group", member=[{"entity": A}, {"entity": B}]), None, ("a", "b")),
+    (resource("Communication", subject=A, recipient=[B]), "a", ("a", "b")),
+    (resource("ResearchSubject", individual=A), "a", ("a",)),
+    (resource("Encounter", subject=A), "a", ("a",)),
+    (resource("Practitioner"), None, ()),
+    (resource("Parameters"), None, ()),
+]
+
+
+@pytest.mark.parametrize(("content", "owner", "patients"), CASES)
+def test_a_resource_belongs_to_these_patients(
+    content: dict[str, Any], owner: str | None, patients: tuple[str, ...]
+) -> None:
+    assert membership_of(content, content["resourceType"], content["id"], BASE) == (owner, patients)
+
+
+def test_a_new_patient_is_known_by_the_id_it_will_get() -> None:
+    assert membership_of({"resourceType": "Patient"}, "Patient", "new", BASE).owner == "new"
