@@ -1,0 +1,216 @@
+"""https://hl7.org/fhir/R4/search.html: query strings to conditions, and what is refused or ignored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import InvalidRequest, TooCostly
+from domain.search import AnyTerm, IdIn, Linked, SearchQuery, Updated, in_order
+from fhir_mapping import query_string
+from fhir_mapping.query_string import QueryStrings
+
+PARSER = QueryStrings("https://emr.example/fhir", lambda: datetime(2021, 1, 1, tzinfo=UTC))
+
+
+def query(resource_type: str, *pairs: tuple[str, str]) -> SearchQuery:
+    parsed = PARSER.parse(resource_type, pairs, strict=True)
+    assert parsed.applied == pairs
+    return parsed.query
+
+
+def test_repeating_is_and_a_comma_is_or() -> None:
+    found = query("Patient", ("given", "peter"), ("given", "james,jim")).conditions
+    assert found == (
+        AnyTerm(("given|p|peter",), rank=4),
+        AnyTerm(("given|p|james", "given|p|jim"), rank=7),
+    )
+
+
+def test_ids_and_times_are_conditions_of_their_own() -> None:
+    found = query("Patient", ("_id", "a,b"), ("_id:not", "c"), ("_lastUpdated", "ge2020"), ("_lastUpdated", "lt2021"))
+    assert found.conditions == (
+        IdIn(("a", "b")),
+        IdIn(("c",), negated=True),
+        Updated(datetime(2020, 1, 1, tzinfo=UTC), None),
+        Updated(None, datetime(2021, 1, 1, tzinfo=UTC)),
+    )
+
+
+def test_missing_works_for_every_kind() -> None:
+    for code in ("gender", "birthdate", "name", "organization"):
+        assert query("Patient", (f"{code}:missing", "true")).conditions == (
+            AnyTerm((f"{code}|present|",), negated=True, rank=9),
+        )
+    assert query("Observation", ("value-quantity:missing", "false")).conditions == (
+        AnyTerm(("value-quantity|present|",), rank=9),
+    )
+    for bad in ("maybe", "true,false", "TRUE"):
+        with pytest.raises(InvalidRequest):
+            query("Patient", ("gender:missing", bad))
+
+
+def test_a_chain_asks_the_target_first() -> None:
+    (chain,) = query("Observation", ("patient.identifier", "urn:w|x")).conditions
+    assert isinstance(chain, Linked)
+    assert (chain.parameter, chain.target.type) == ("patient", "Patient")
+    assert chain.target.conditions == (AnyTerm(("identifier|sc|urn:w x",), rank=0),)
+
+
+def test_a_chain_names_its_type_where_several_are_possible() -> None:
+    (chain,) = query("Observation", ("subject:Patient.name", "peter")).conditions
+    assert isinstance(chain, Linked)
+    assert chain.target.type == "Patient"
+    with pytest.raises(InvalidRequest) as refused:
+        query("Observation", ("subject.identifier", "x"))
+    assert refused.value.issues[0].expression == "subject"
+    assert "subject:Patient.identifier" in refused.value.message
+
+
+def test_chains_of_several_hops_are_followed_to_a_limit() -> None:
+    (chain,) = query("Observation", ("patient.organization.name:exact", "Gastro")).conditions
+    assert isinstance(chain, Linked)
+    (inner,) = chain.target.conditions
+    assert isinstance(inner, Linked)
+    assert inner.target.conditions == (AnyTerm(("name|e|Gastro",), rank=3),)
+    with pytest.raises(TooCostly):
+        query("Observation", ("patient.organization.partof.partof.name", "x"))
+
+
+def test_only_one_target_that_has_the_parameter_needs_no_type() -> None:
+    (chain,) = query("Observation", ("subject.birthdate:missing", "true")).conditions
+    assert isinstance(chain, Linked)
+    assert chain.target.type == "Patient"
+
+
+UNKNOWN = ["bogus", "identifier[$gt]", "_id[$regex]", "gender[$exists]", "$where", "", "name..x"]
+NOT_YET = ["_has:Observation:patient:code", "_include", "_filter", "_text", "_content", "_query", "_list"]
+NOT_YET += ["phonetic", "birthdate"]
+NO_CHAIN = ["gender.name", "organization.bogus"]
+
+
+@pytest.mark.parametrize("name", [*UNKNOWN, *NOT_YET, *NO_CHAIN])
+def test_what_has_no_effect_is_named_or_with_strict_handling_refused(name: str) -> None:
+    pairs = [("gender", "male"), (name, "2020")]
+    lenient = PARSER.parse("Patient", pairs, strict=False)
+    assert lenient.applied == (("gender", "male"),)
+    assert lenient.ignored == (name,)
+    assert len(lenient.query.conditions) == 1
+    with pytest.raises(InvalidRequest) as refused:
+        PARSER.parse("Patient", pairs, strict=True)
+    assert refused.value.issues[0].expression == name
+
+
+def test_an_empty_value_never_widens_a_strict_search() -> None:
+    for value in ("", ",", ",,"):
+        assert PARSER.parse("Patient", [("identifier", value)], strict=False).ignored == ("identifier",)
+        with pytest.raises(InvalidRequest):
+            PARSER.parse("Patient", [("identifier", value)], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "value"),
+    [
+        ("Patient", "gender:bogus", "male"),
+        ("Patient", "birthdate:exact", "1982"),
+        ("Patient", "birthdate", "garbage"),
+        ("Patient", "birthdate", "2001-02-29"),
+        ("Patient", "birthdate", "xx1982"),
+        ("Patient", "name:contains", "x"),
+        ("Patient", "gender:exact", "x"),
+        ("Patient", "name:not", "x"),
+        ("Condition", "code:in", "http://cf.example/vs/one"),
+        ("Condition", "code:below", "44054006"),
+        ("Patient", "name:", "x"),
+        ("Patient", "name", "..."),
+        ("Patient", "name", "a\0b"),
+        ("Patient", "name", "\ud800"),
+        ("Patient", "_id:exact", "x"),
+        ("Patient", "_lastUpdated:missing", "true"),
+        ("Patient", "_lastUpdated", "2020,2021"),
+        ("Patient", "_count", "abc"),
+        ("Patient", "_count", "-1"),
+        ("Patient", "_count", "１"),
+        ("Patient", "_total", "some"),
+        ("Patient", "organization:Patient", "1"),
+        ("Patient", "organization:Patient.name", "x"),
+        ("Nonsense", "name", "x"),
+    ],
+)
+def test_bad_values_and_modifiers_are_refused_however_lenient(resource_type: str, name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest):
+        PARSER.parse(resource_type, [(name, value)], strict=False)
+
+
+def test_a_message_never_repeats_the_value() -> None:
+    for name, value in (
+        ("birthdate", "canary"),
+        ("_count", "canary"),
+        ("gender:missing", "canary"),
+        ("name", "\0canary"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            PARSER.parse("Patient", [(name, value)], strict=True)
+        assert "canary" not in str(refused.value.issues)
+
+
+def test_result_parameters_shape_the_page() -> None:
+    found = query("Patient", ("_count", "7"), ("_sort", "-_lastUpdated"), ("_total", "none"), ("_summary", "text"))
+    assert (found.count, found.sort, found.total, found.conditions) == (7, "-_lastUpdated", "none", ())
+    assert query("Patient", ("_count", "0")).count == 0
+    assert query("Patient", ("_count", "5000")).count == query_string.MAX_COUNT
+    assert PARSER.parse("Patient", [("_sort", "bogus")], strict=False).ignored == ("_sort",)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("_id", "x")] * (query_string.MAX_PARAMETERS + 1),
+        [("_id", "x" * (query_string.MAX_VALUE_BYTES + 1))],
+        [("_id", ",".join(str(n) for n in range(query_string.MAX_ALTERNATIVES + 1)))],
+        [("x" * (query_string.MAX_VALUE_BYTES + 1), "x")],
+        [("x" + ".x" * 2000, "x")],
+    ],
+)
+def test_limits_are_refused_by_name_or_harmless(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        PARSER.parse("Patient", pairs, strict=True)
+    assert len(refused.value.message) < 300
+
+
+def test_five_hundred_ids_are_one_condition() -> None:
+    (found,) = query("Patient", ("_id", ",".join(f"x{n}" for n in range(500)))).conditions
+    assert isinstance(found, IdIn)
+    assert len(found.ids) == 500
+
+
+def test_the_rarest_condition_comes_first() -> None:
+    found = query("Observation", ("status", "final"), ("code", "8867-4"), ("patient", "1"), ("identifier", "urn:w|1"))
+    ranked = [
+        condition.terms[0].split("|")[0] for condition in in_order(found.conditions) if isinstance(condition, AnyTerm)
+    ]
+    assert ranked == ["identifier", "patient", "code", "status"]
+
+
+NAMES = st.sampled_from(
+    ["name", "identifier", "_id", "gender", "organization", "general-practitioner.name", "link", "_tag"]
+)
+MODIFIERS = st.sampled_from(
+    ["", ":exact", ":not", ":missing", ":identifier", ":Practitioner", ":of-type", ":below", ":x"]
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.tuples(NAMES, MODIFIERS).map("".join) | st.text(max_size=12), st.text(max_size=20)), max_size=4
+    )
+)
+def test_any_query_is_parsed_or_refused_as_bad(pairs: list[tuple[str, str]]) -> None:
+    try:
+        parsed = PARSER.parse("Patient", pairs, strict=False)
+    except InvalidRequest:
+        return
+    assert len(parsed.applied) + len(parsed.ignored) >= len({name for name, _ in pairs if name})
