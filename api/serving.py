@@ -35,7 +35,7 @@ class Server(MPServer):
     on_workers: Callable[[], None] | None = None
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
-        super().startup(spawn_target, target_loader)
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         if self.on_workers is not None:
             self.on_workers()
 
