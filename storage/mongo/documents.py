@@ -1,0 +1,195 @@
+"""The stored shapes: what each collection holds, what each field means and how it is protected.
+
+Protection: *plain* is readable by whoever has the database; *sealed* is AES-256-GCM bound to its place; *token* and
+*keyed hash* can be compared, not read. `deploy/LEAKAGE.md` is the statement made of this file.
+
+Revision and audit documents are encoded here, once, and inserted as those very bytes, because their hashes are the
+links of the tamper-evidence chains: MongoDB keeps the bytes it is given when `_id` comes first.
+NOTE: stored for ever. Fields may be added; a field's meaning, and `document_hash`, may never change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, TypedDict
+
+import bson
+import msgspec
+from bson.codec_options import CodecOptions, TypeRegistry
+from bson.decimal128 import Decimal128
+
+from domain.identity import FhirJson, ResourceKey
+from domain.revision import Head, Span, Stored
+
+REVISIONS, RESOURCES, AUDIT, HEADS = "revisions", "resources", "audit", "audit_heads"
+CLAIMS, RECEIPTS = "claims", "idempotency"
+
+
+class RevisionDocument(TypedDict):
+    """`revisions`: one immutable version; append-only, the truth."""
+
+    _id: str  # plain: "Patient/123/4", unique, so that no two writers can both create version 4
+    type: str  # plain
+    id: str  # plain: a logical id is ours or the client's, never a person's number by policy
+    version: int  # plain: 1, 2, 3 … without gaps
+    method: str  # plain: POST, PUT, PATCH or DELETE
+    recorded: datetime  # plain: server time, later than the previous version's
+    patient: str | None  # plain: the compartment whose key seals it
+    labels: Sequence[str]  # plain: security labels, decide access to old versions
+    key: str | None  # plain: id of the sealing key, "Patient/123#1"; null for a deletion
+    sealed: bytes | None  # sealed at "chartvault/1|Patient/123/4": the JSON as returned; null for a deletion
+    prev: bytes | None  # hash over the stored bytes of the previous version; null for version 1
+
+
+class ResourceDocument(TypedDict, total=False):
+    """`resources`: the newest version of each resource, for reads and searches. A deletion keeps the plain part."""
+
+    _id: str  # plain: "Patient/123"
+    type: str  # plain
+    id: str  # plain
+    version: int  # plain: updates compare and swap on it
+    method: str  # plain
+    updated: datetime  # plain: `recorded` of the newest version
+    deleted: bool  # plain
+    erased: bool  # plain: the patient was erased, the contents can never be opened again
+    patient: str | None  # plain
+    compartments: Sequence[str]  # plain: every patient it belongs to, decides access
+    labels: Sequence[str]  # plain
+    author: str  # plain: subject of the token that wrote it
+    tip: bytes  # hash over the stored bytes of the newest revision, `prev` of the next
+    key: str  # plain; absent when deleted, like all below
+    sealed: bytes  # the same bytes as in the revision, so that a read is one lookup
+    terms: Sequence[bytes]  # tokens: one of 8 bytes per searchable value
+    spans: Sequence[FhirJson]  # plain: {p: parameter, lo, hi}; dates of persons are never among them
+    outline: FhirJson  # plain: the de-identified FHIR-shaped part
+
+
+class AuditDocument(TypedDict, total=False):
+    """`audit`: one request; append-only, chained per writer (`storage/mongo/chains.py`)."""
+
+    _id: str  # plain: chain, "-", sequence of 12 digits
+    prev: bytes | None  # hash over the stored bytes of the chain's previous entry
+    recorded: datetime  # plain
+    interaction: str  # plain: "read", "search-type" …
+    action: str  # plain: C R U D E
+    outcome: str  # plain: 0 4 8
+    status: int  # plain
+    subject: str  # plain: account of the caller
+    client: str  # plain
+    token: bytes  # hash of the token id: tells two tokens apart, is no credential
+    request_id: str  # plain
+    targets: Sequence[str]  # plain: "Type/id/version" or "Type/id"
+    patients: Sequence[str]  # plain
+    key: str  # plain: id of the key that sealed the fields below; absent without them
+    query: bytes  # sealed at "chartvault/1|audit/<_id>/query": the raw query may hold names
+    network: bytes  # sealed at "chartvault/1|audit/<_id>/network"
+
+
+class HeadDocument(TypedDict):
+    """`audit_heads`: how far each chain had certainly come; shows a chain that was cut at its end."""
+
+    _id: str  # plain: the chain
+    started: datetime  # plain
+    updated: datetime  # plain
+    sequence: int  # plain: of the last entry, 0 before the first
+    digest: bytes | None  # hash over the stored bytes of the last entry
+    closed: bool  # plain: ended in order, so nothing may follow
+    mac: bytes  # keyed hash over `chains.head_message`
+
+
+class ClaimDocument(TypedDict):
+    """`claims`: conditions that conditional writes relied on; kept a day after the last use."""
+
+    _id: bytes  # keyed hash of the condition
+    n: int  # plain: changes with every write that relied on it
+    at: datetime  # plain
+
+
+class ReceiptDocument(TypedDict):
+    """`idempotency`: answers of requests with an Idempotency-Key; kept a day."""
+
+    _id: bytes  # keyed hash of caller and key
+    fingerprint: bytes  # hash of the request
+    outcomes: Sequence[Sequence[Any]]  # plain: [status, "Type/id/version"]
+    at: datetime  # plain
+
+
+class Sealed(NamedTuple):
+    """The handle of a `Stored`: what `open` and the next version need. Never printed: `Stored` hides it."""
+
+    key: str | None
+    sealed: bytes | None
+    tip: bytes | None = None
+
+
+HEAD_FIELDS = dict.fromkeys(("type", "id", "version", "method", "patient", "labels", "key", "sealed"), 1)
+CURRENT_FIELDS = {**HEAD_FIELDS, "updated": 1, "deleted": 1, "erased": 1, "tip": 1}
+"""What a read fetches of a resource: not terms and outline, which are larger than the rest."""
+REVISION_FIELDS = {**HEAD_FIELDS, "recorded": 1}
+
+
+def document_hash(raw: bytes) -> bytes:
+    """The link of the chains: SHA-256 over 0x00 and the stored BSON bytes (the leaf hash of RFC 9162 section 2.1.1)."""
+    return hashlib.sha256(b"\x00" + raw).digest()
+
+
+def token_hash(token_id: str) -> bytes:
+    return hashlib.sha256(token_id.encode()).digest()[:16]
+
+
+def _decimal(value: Any) -> Any:
+    """FHIR decimals in the outline; BSON has no other form for them. A `Raw` holds the digits as text."""
+    if isinstance(value, Decimal):
+        return Decimal128(value)
+    if isinstance(value, msgspec.Raw):
+        return Decimal128(bytes(value).decode())
+    return value
+
+
+_ENCODING: CodecOptions[dict[str, Any]] = CodecOptions(type_registry=TypeRegistry(fallback_encoder=_decimal))
+
+
+def encode_document(document: Mapping[str, Any]) -> bytes:
+    """BSON bytes of a document whose `_id` comes first. Times keep their milliseconds, decimals their digits."""
+    return bson.encode(document, codec_options=_ENCODING)
+
+
+def span_document(span: Span) -> FhirJson:
+    return {"p": span.parameter, "lo": span.low, "hi": span.high}
+
+
+def stored_resource(document: Mapping[str, Any]) -> Stored:
+    """A `resources` document (`CURRENT_FIELDS`) as found; nothing is opened."""
+    return Stored(
+        Head(
+            ResourceKey(document["type"], document["id"]),
+            document["version"],
+            document["method"],
+            document["updated"],
+            document["patient"],
+            document["deleted"],
+            document["erased"],
+            tuple(document["labels"]),
+        ),
+        Sealed(document.get("key"), document.get("sealed"), document["tip"]),
+    )
+
+
+def stored_revision(document: Mapping[str, Any]) -> Stored:
+    """A `revisions` document (`REVISION_FIELDS`) as found. Whether its patient was erased shows on opening."""
+    return Stored(
+        Head(
+            ResourceKey(document["type"], document["id"]),
+            document["version"],
+            document["method"],
+            document["recorded"],
+            document["patient"],
+            document["method"] == "DELETE",
+            False,
+            tuple(document["labels"]),
+        ),
+        Sealed(document["key"], document["sealed"]),
+    )

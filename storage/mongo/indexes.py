@@ -1,0 +1,65 @@
+"""Every collection and index of the data database, declared once and created at start-up.
+
+Collections first: a transaction that creates one implicitly fails when two do it at once. Each index was weighed
+against its cost on writes, see `DECISIONS.md`; changing one here means dropping the old one in a migration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pymongo import IndexModel
+from pymongo.errors import CollectionInvalid
+
+from storage.mongo.client import Database
+from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES, REVISIONS
+from storage.mongo.failures import translated
+
+DAY_SECONDS = 86_400
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    # `_id` alone serves reads by id, the type (an `_id` range) and sorting by id.
+    RESOURCES: (
+        # Searches. Tokens hold the type already, so it is not repeated in 30 entries per resource.
+        IndexModel("terms", name="terms"),
+        # `_lastUpdated`, as condition and as sort.
+        IndexModel(["type", "updated", "_id"], name="updated"),
+        # What access leaves of a search, $everything, erasure.
+        IndexModel(["compartments", "type", "_id"], name="compartments"),
+    ),
+    REVISIONS: (
+        # Instance history; `verify` walks it.
+        IndexModel(["type", "id", "version"], name="instance"),
+        # System history.
+        IndexModel(["recorded", "_id"], name="recorded"),
+        # Type history.
+        IndexModel(["type", "recorded", "_id"], name="type"),
+    ),
+    AUDIT: (
+        IndexModel(["patients", "recorded"], name="patients"),
+        IndexModel(["subject", "recorded"], name="subject"),
+        IndexModel("recorded", name="recorded"),
+    ),
+    HEADS: (),
+    CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
+    RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
+}
+
+
+async def create_collections(database: Database) -> None:
+    """Create what is missing; harmless when it exists or another process does the same. Raises `Unavailable`."""
+    with translated("The database cannot create its collections"):
+        existing = set(await database.list_collection_names())
+        for name, indexes in INDEXES.items():
+            if name not in existing:
+                await _create(database, name)
+            if indexes:
+                await database[name].create_indexes(list(indexes))
+
+
+async def _create(database: Database, name: str) -> None:
+    try:
+        await database.create_collection(name)
+    except CollectionInvalid:
+        # Another process was faster.
+        return
