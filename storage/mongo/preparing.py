@@ -1,0 +1,176 @@
+"""From a `Write` to the bytes that will be stored: contents sealed, terms made into tokens, documents encoded.
+
+Happens while the batch before is in flight, in the caller's own task, so that a transaction only sends bytes. Long
+writes (a Bundle of 2,000 entries) let others run every few milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from domain.audit import AuditEntry
+from domain.errors import VersionConflict
+from domain.revision import Change, Claim, Description, Receipt, Write
+from storage.crypto.keys import Keyring, patient_owner
+from storage.crypto.sealing import SealingKey, place, seal
+from storage.mongo.batching import Breath
+from storage.mongo.documents import (
+    Sealed,
+    document_hash,
+    encode_document,
+    span_document,
+)
+
+NOTHING = Description()
+
+
+class Current(NamedTuple):
+    """A `resources` document to be stored in place of version `replaces` (0: there must be none)."""
+
+    name: str
+    replaces: int
+    document: bytes
+
+
+class Expected(NamedTuple):
+    """A condition under which the write may happen: `name` (of one collection) still counts `number`."""
+
+    name: bytes
+    number: int
+
+
+class Prepared(NamedTuple):
+    """One write, ready to be sent. `touches` maps every stored name it depends on to the number expected there."""
+
+    revisions: tuple[bytes, ...]
+    currents: tuple[Current, ...]
+    claims: tuple[Expected, ...]
+    receipt: bytes | None
+    receipt_name: bytes | None
+    audit: AuditEntry
+    touches: Mapping[str | bytes, int]
+    size: int
+
+    def __repr__(self) -> str:
+        return f"Prepared({len(self.revisions)} revisions, {self.size} bytes)"
+
+
+def owners(write: Write) -> set[str]:
+    """Whose keys the write needs. A deletion seals nothing."""
+    return {
+        patient_owner((change.description or NOTHING).patient)
+        for change in write.changes
+        if change.revision.content is not None
+    }
+
+
+async def prepare(
+    write: Write, keys: Mapping[str, SealingKey], tips: Mapping[str, bytes], keyring: Keyring
+) -> Prepared:
+    """Seal and encode `write`. `keys` holds a key per owner, `tips` the hash of each base, by resource."""
+    revisions: list[bytes] = []
+    currents: list[Current] = []
+    touches: dict[str | bytes, int] = {}
+    breath = Breath()
+    for change in write.changes:
+        name = str(change.revision.key)
+        if name in touches:
+            raise VersionConflict(f"{name} is written twice by one request")
+        touches[name] = change.replaces
+        revision, current = _documents(change, keys, tips, write.audit.subject, keyring)
+        revisions.append(revision)
+        currents.append(Current(name, change.replaces, current))
+        if breath.due():
+            await breath.take()
+    claims = tuple(_claims(write.claims, keyring))
+    touches.update(claims)
+    receipt_name = None
+    if write.receipt is not None:
+        receipt_name = keyring.service.name_hash("receipt", write.receipt.name)
+        touches[receipt_name] = 0
+    size = sum(map(len, revisions)) + sum(len(current.document) for current in currents)
+    return Prepared(
+        revisions=tuple(revisions),
+        currents=tuple(currents),
+        claims=claims,
+        receipt=_receipt(write.receipt, receipt_name) if write.receipt else None,
+        receipt_name=receipt_name,
+        audit=write.audit,
+        touches=touches,
+        size=size,
+    )
+
+
+def _documents(
+    change: Change, keys: Mapping[str, SealingKey], tips: Mapping[str, bytes], author: str, keyring: Keyring
+) -> tuple[bytes, bytes]:
+    """The revision and the current document of one change, encoded."""
+    revision, name = change.revision, str(change.revision.key)
+    version_name = revision.key.at(revision.version)
+    described = change.description or NOTHING
+    deletion = revision.content is None
+    patient, labels = described.patient, described.labels
+    if deletion and change.base is not None:
+        # Who may know that it is gone: those who might have seen it.
+        patient, labels = change.base.head.patient, change.base.head.labels
+    sealed: bytes | None = None
+    key_id: str | None = None
+    if revision.content is not None:
+        key = keys[patient_owner(patient)]
+        sealed, key_id = seal(key, place(version_name), revision.content), key.id
+    raw = encode_document(
+        {
+            "_id": version_name,
+            "type": revision.key.type,
+            "id": revision.key.id,
+            "version": revision.version,
+            "method": revision.method,
+            "recorded": revision.recorded,
+            "patient": patient,
+            "labels": labels,
+            "key": key_id,
+            "sealed": sealed,
+            "prev": tips.get(name),
+        }
+    )
+    current: dict[str, Any] = {
+        "_id": name,
+        "type": revision.key.type,
+        "id": revision.key.id,
+        "version": revision.version,
+        "method": revision.method,
+        "updated": revision.recorded,
+        "deleted": deletion,
+        "erased": False,
+        "patient": patient,
+        "compartments": described.patients if not deletion else () if patient is None else (patient,),
+        "labels": labels,
+        "author": author,
+        "tip": document_hash(raw),
+    }
+    if not deletion:
+        current["key"] = key_id
+        current["sealed"] = sealed
+        current["terms"] = keyring.service.tokens.tokens(revision.key.type, described.terms)
+        current["spans"] = [span_document(span) for span in described.spans]
+        current["outline"] = described.outline
+    return raw, encode_document(current)
+
+
+def tip_of(change: Change) -> bytes | None:
+    """The hash the new version links to, when the base was read from `resources`."""
+    handle = change.base.handle if change.base else None
+    return handle.tip if isinstance(handle, Sealed) else None
+
+
+def _claims(claims: tuple[Claim, ...], keyring: Keyring) -> list[Expected]:
+    found = {keyring.service.name_hash("claim", claim.name): claim.seen for claim in claims}
+    return [Expected(name, seen) for name, seen in found.items()]
+
+
+def _receipt(receipt: Receipt, name: bytes | None) -> bytes:
+    return encode_document(
+        {"_id": name, "fingerprint": receipt.fingerprint, "outcomes": receipt.outcomes, "at": datetime.now(UTC)}
+    )
