@@ -1,0 +1,68 @@
+"""`domain.ports.RevisionStore` on MongoDB: puts together reads, searches, histories, conditions and commits.
+
+Contract: the port's docstrings; held to `tests/contracts/revision_store.py`. Shapes: `storage/mongo/documents.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.errors import DomainError
+from domain.identity import ResourceKey
+from domain.revision import Receipt, Stored, Write
+from domain.search import HistoryQuery, SearchQuery
+from storage.crypto.keys import Keyring
+from storage.mongo.client import Database
+from storage.mongo.commits import Commits
+from storage.mongo.history import HISTORY_MS, Histories, Versions
+from storage.mongo.idempotency import Idempotency
+from storage.mongo.reads import Reads
+from storage.mongo.search import SEARCH_MS, Page, Searches
+
+
+class MongoRevisionStore:
+    """The store of one database (`client.data_database`, after `indexes.create_collections`).
+
+    Belongs to the event loop that first uses it. `close` it before client and keyring.
+    """
+
+    def __init__(
+        self, database: Database, keyring: Keyring, *, search_ms: int = SEARCH_MS, history_ms: int = HISTORY_MS
+    ) -> None:
+        self._reads = Reads(database, keyring)
+        self._searches = Searches(database, keyring.service.tokens, search_ms=search_ms)
+        self._histories = Histories(database, history_ms=history_ms)
+        self._conditions = Idempotency(database, keyring.service)
+        self._commits = Commits(database, keyring)
+
+    async def close(self) -> None:
+        """Answer everything accepted so far, refuse the rest."""
+        await self._reads.close()
+        await self._commits.close()
+
+    async def newest(self, key: ResourceKey) -> Stored | None:
+        return await self._reads.newest(key)
+
+    async def newest_of(self, keys: Sequence[ResourceKey]) -> list[Stored | None]:
+        return await self._reads.newest_of(keys)
+
+    async def version(self, key: ResourceKey, version: int) -> Stored | None:
+        return await self._reads.version(key, version)
+
+    async def open(self, stored: Sequence[Stored]) -> list[bytes | DomainError]:
+        return await self._reads.open(stored)
+
+    async def find(self, query: SearchQuery) -> Page:
+        return await self._searches.find(query)
+
+    async def history(self, query: HistoryQuery) -> Versions:
+        return await self._histories.history(query)
+
+    async def claim(self, names: Sequence[str]) -> list[int]:
+        return await self._conditions.claim(names)
+
+    async def receipt(self, name: str) -> Receipt | None:
+        return await self._conditions.receipt(name)
+
+    async def commit(self, write: Write) -> None:
+        await self._commits.commit(write)
