@@ -1,4 +1,0 @@
-"""The commands of `chartvault`, one file each.
-
-Heavy imports happen inside the functions, so that `--help` and `token` answer at once.
-"""

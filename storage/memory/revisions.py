@@ -1,0 +1,230 @@
+"""`domain.ports.RevisionStore` in memory, for fast tests of the domain. Seals nothing and forgets everything.
+
+Held to the same suite as the MongoDB store (`tests/contracts/revision_store.py`), which is what makes a test against it
+worth something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from domain.errors import Contention, DomainError, Gone, VersionConflict
+from domain.identity import ResourceKey
+from domain.revision import Change, Description, Head, Receipt, Stored, Write
+from domain.search import (
+    AnyTerm,
+    Condition,
+    HistoryKey,
+    HistoryQuery,
+    IdIn,
+    Linked,
+    PageKey,
+    PatientIn,
+    SearchQuery,
+    Updated,
+)
+from storage.memory.audit import MemoryAuditTrail
+
+Placed = tuple[tuple[datetime, str], Stored]
+START = datetime.min
+
+
+class Row(NamedTuple):
+    """One version with its description; `handle` of the stored version is its content."""
+
+    stored: Stored
+    description: Description
+
+
+class Page(NamedTuple):
+    """`domain.ports.SearchPage`."""
+
+    matches: Sequence[Stored]
+    next: PageKey | None
+    total: int | None
+
+
+class Versions(NamedTuple):
+    """`domain.ports.HistoryPage`."""
+
+    versions: Sequence[Stored]
+    next: HistoryKey | None
+    total: int
+
+
+class MemoryRevisionStore:
+    """Resources and versions in dictionaries; the audit entries of writes go to `trail`."""
+
+    def __init__(self, trail: MemoryAuditTrail | None = None) -> None:
+        self.trail = trail or MemoryAuditTrail()
+        self._newest: dict[ResourceKey, Row] = {}
+        self._versions: dict[str, Row] = {}
+        self._claims: dict[str, int] = {}
+        self._receipts: dict[str, Receipt] = {}
+        self._erased: set[str] = set()
+
+    async def close(self) -> None:
+        return
+
+    async def newest(self, key: ResourceKey) -> Stored | None:
+        row = self._newest.get(key)
+        return None if row is None else row.stored
+
+    async def newest_of(self, keys: Sequence[ResourceKey]) -> list[Stored | None]:
+        return [await self.newest(key) for key in keys]
+
+    async def version(self, key: ResourceKey, version: int) -> Stored | None:
+        row = self._versions.get(key.at(version))
+        return None if row is None else row.stored
+
+    async def open(self, stored: Sequence[Stored]) -> list[bytes | DomainError]:
+        return [self._open(one) for one in stored]
+
+    def _open(self, stored: Stored) -> bytes | DomainError:
+        head = stored.head
+        if head.erased or head.patient in self._erased:
+            return Gone(f"{head.key} was erased")
+        if head.deleted:
+            return Gone(f"{head.key} was deleted")
+        content: bytes = stored.handle
+        return content
+
+    async def claim(self, names: Sequence[str]) -> list[int]:
+        return [self._claims.get(name, 0) for name in names]
+
+    async def receipt(self, name: str) -> Receipt | None:
+        return self._receipts.get(name)
+
+    async def commit(self, write: Write) -> None:
+        self._require_possible(write)
+        await self.trail.record(write.audit)
+        rows = [_row(change) for change in write.changes]
+        for row in rows:
+            self._newest[row.stored.head.key] = row
+            self._versions[row.stored.head.key.at(row.stored.head.version)] = row
+        for claim in write.claims:
+            self._claims[claim.name] = claim.seen + 1
+        if write.receipt is not None:
+            self._receipts[write.receipt.name] = write.receipt
+
+    def _require_possible(self, write: Write) -> None:
+        written: set[ResourceKey] = set()
+        for change in write.changes:
+            key = change.revision.key
+            newest = self._newest.get(key)
+            if key in written:
+                raise VersionConflict(f"{key} is written twice by one request")
+            if (newest.stored.head.version if newest else 0) != change.replaces:
+                raise VersionConflict(f"{key} is no longer at version {change.replaces}")
+            if change.description is not None and change.description.patient in self._erased:
+                raise Gone(f"Patient/{change.description.patient} was erased")
+            written.add(key)
+        if any(self._claims.get(claim.name, 0) != claim.seen for claim in write.claims):
+            raise Contention("Another request relied on the same condition and was faster")
+        if write.receipt is not None and write.receipt.name in self._receipts:
+            raise Contention("Another request used the same key and was faster")
+
+    def erase(self, patient: str) -> None:
+        """Make everything sealed for this patient unreadable; what remains says so."""
+        self._erased.add(patient)
+        for key, (stored, _) in list(self._newest.items()):
+            if stored.head.patient == patient:
+                head = msgspec.structs.replace(stored.head, deleted=True, erased=True)
+                self._newest[key] = Row(Stored(head), Description(patient=patient, patients=(patient,)))
+
+    async def find(self, query: SearchQuery) -> Page:
+        live = [row for row in self._newest.values() if row.stored.head.key.type == query.type]
+        rows = [
+            row
+            for row in live
+            if not row.stored.head.deleted and all(_holds(condition, row) for condition in query.conditions)
+        ]
+        found = sorted(((_place(query, row.stored.head), row.stored) for row in rows), key=lambda pair: pair[0])
+        if query.sort.startswith("-"):
+            found.reverse()
+        if query.after is not None:
+            found = _after(query, query.after, found)
+        matches = [stored for _, stored in found[: query.count]]
+        last = matches[-1].head if matches and len(found) > query.count else None
+        total = len(rows) if query.total == "accurate" else None
+        return Page(matches, PageKey(last.key.id, last.recorded) if last else None, total)
+
+    async def history(self, query: HistoryQuery) -> Versions:
+        heads = [row.stored for row in self._versions.values() if self._selected(row.stored.head, query)]
+        heads.sort(key=lambda stored: _moment(stored.head), reverse=True)
+        total = len(heads)
+        if query.after is not None:
+            after = (query.after.recorded, query.after.name)
+            heads = [stored for stored in heads if _moment(stored.head) < after]
+        versions = heads[: query.count]
+        more = bool(versions) and len(heads) > query.count
+        return Versions(versions, HistoryKey(*_moment(versions[-1].head)) if more else None, total)
+
+    def _selected(self, head: Head, query: HistoryQuery) -> bool:
+        if query.key is not None and head.key != query.key:
+            return False
+        if query.type is not None and head.key.type != query.type:
+            return False
+        if query.patients is not None and head.patient not in query.patients:
+            return False
+        if query.since is not None and head.recorded < query.since:
+            return False
+        if query.at_high is not None and head.recorded >= query.at_high:
+            return False
+        successor = self._versions.get(head.key.at(head.version + 1))
+        return query.at_low is None or successor is None or successor.stored.head.recorded > query.at_low
+
+
+def _row(change: Change) -> Row:
+    revision = change.revision
+    description = change.description or Description()
+    patient, labels = description.patient, description.labels
+    if revision.content is None and change.base is not None:
+        patient, labels = change.base.head.patient, change.base.head.labels
+    head = Head(
+        key=revision.key,
+        version=revision.version,
+        method=revision.method,
+        recorded=revision.recorded,
+        patient=patient,
+        deleted=revision.content is None,
+        labels=labels,
+    )
+    return Row(Stored(head, revision.content), description)
+
+
+def _moment(head: Head) -> tuple[datetime, str]:
+    return head.recorded, head.key.at(head.version)
+
+
+def _place(query: SearchQuery, head: Head | PageKey) -> tuple[datetime, str]:
+    """Where a resource, or a page key, stands in the order of the query."""
+    name, updated = (head.id, head.updated) if isinstance(head, PageKey) else (head.key.id, head.recorded)
+    return (updated if query.sort.endswith("_lastUpdated") else START, name)
+
+
+def _after(query: SearchQuery, key: PageKey, found: list[Placed]) -> list[Placed]:
+    start = _place(query, key)
+    if query.sort.startswith("-"):
+        return [pair for pair in found if pair[0] < start]
+    return [pair for pair in found if pair[0] > start]
+
+
+def _holds(condition: Condition, row: Row) -> bool:
+    head = row.stored.head
+    match condition:
+        case AnyTerm(terms, negated):
+            return bool(set(terms) & set(row.description.terms)) is not negated
+        case IdIn(ids, negated):
+            return (head.key.id in ids) is not negated
+        case PatientIn(patients):
+            return not set(patients).isdisjoint(row.description.patients)
+        case Updated(low, high, outside):
+            within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
+            return within is not outside
+        case Linked():
+            raise ValueError("a chain must be solved before the query that holds it")

@@ -1,0 +1,167 @@
+"""How every `RevisionStore` finds resources. Inherit it and provide the fixture `store`.
+
+https://hl7.org/fhir/R4/search.html, https://hl7.org/fhir/R4/http.html#paging
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from domain.identity import ResourceKey
+from domain.ports import RevisionStore
+from domain.search import AnyTerm, Condition, IdIn, Linked, PatientIn, SearchQuery, SortKey, Updated
+from tests.contracts.revision_store import create, found, update
+from tests.contracts.writes import at, change, code, deletion, new_key, write
+
+
+async def ids(store: RevisionStore, query: SearchQuery) -> list[str]:
+    """The ids of all matches, collected page by page; every page must say the same total."""
+    names: list[str] = []
+    totals = set()
+    while True:
+        page = await store.find(query)
+        totals.add(page.total)
+        names += [one.head.key.id for one in page.matches]
+        if page.next is None:
+            assert totals == {len(names)}
+            return names
+        query = msgspec.structs.replace(query, after=page.next)
+
+
+async def five(store: RevisionStore, resource_type: str) -> None:
+    """Resources 1 to 5; odd and even differ by a term; 5 belongs to patient x, 4 to x and y; updated backwards."""
+    for number in range(1, 6):
+        members = {4: ("x", "y"), 5: ("x",)}.get(number, ())
+        await store.commit(
+            write(
+                change(
+                    ResourceKey(resource_type, str(number)),
+                    terms=(code("odd" if number % 2 else "even"), code(f"n{number}")),
+                    patient=members[0] if members else None,
+                    patients=members,
+                    now=at(-number),
+                )
+            )
+        )
+
+
+ODD, EVEN = AnyTerm((code("odd"),)), AnyTerm((code("even"),))
+
+
+class SearchingContract:
+    """Conditions, order, pages, totals."""
+
+    @pytest.mark.parametrize(
+        ("conditions", "expected"),
+        [
+            ((), "12345"),
+            ((ODD,), "135"),
+            ((AnyTerm((code("odd"),), negated=True),), "24"),
+            ((AnyTerm((code("n1"), code("n4"), code("none"))),), "14"),
+            ((ODD, AnyTerm((code("n1"), code("n4")))), "1"),
+            ((ODD, EVEN), ""),
+            ((ODD, AnyTerm((code("n1"), code("n4")), negated=True)), "35"),
+            ((AnyTerm(()),), ""),
+            ((AnyTerm((), negated=True),), "12345"),
+            ((IdIn(("2", "3", "9")),), "23"),
+            ((IdIn(("2", "3", "9"), negated=True),), "145"),
+            ((IdIn(("2", "3")), IdIn(("3", "4"))), "3"),
+            ((PatientIn(("x",)),), "45"),
+            ((PatientIn(("y", "z")),), "4"),
+            ((PatientIn(()),), ""),
+            ((PatientIn(("x",)), ODD), "5"),
+            ((Updated(at(-3), None),), "123"),
+            ((Updated(None, at(-3)),), "45"),
+            ((Updated(at(-4), at(-2)),), "34"),
+            ((Updated(at(-4), at(-2), outside=True),), "125"),
+            ((Updated(None, None),), "12345"),
+        ],
+    )
+    async def test_only_what_satisfies_every_condition_is_found(
+        self, store: RevisionStore, conditions: tuple[Condition, ...], expected: str
+    ) -> None:
+        await five(store, "Device")
+        await five(store, "DeviceMetric")
+        assert await ids(store, SearchQuery("Device", conditions)) == list(expected)
+        assert await ids(store, SearchQuery("Device", conditions, count=1)) == list(expected)
+
+    @pytest.mark.parametrize(
+        ("sort", "expected"),
+        [("_id", "12345"), ("-_id", "54321"), ("_lastUpdated", "54321"), ("-_lastUpdated", "12345")],
+    )
+    @pytest.mark.parametrize("count", [1, 2, 5, 50])
+    async def test_matches_come_in_the_order_asked_for(
+        self, store: RevisionStore, sort: SortKey, expected: str, count: int
+    ) -> None:
+        await five(store, "Device")
+        assert await ids(store, SearchQuery("Device", sort=sort, count=count)) == list(expected)
+
+    @pytest.mark.parametrize("sort", ["_lastUpdated", "-_lastUpdated"])
+    async def test_resources_of_one_moment_are_all_paged(self, store: RevisionStore, sort: SortKey) -> None:
+        keys = [new_key("Endpoint") for _ in range(5)]
+        await store.commit(write(*(change(key, now=at(0)) for key in keys)))
+        names = await ids(store, SearchQuery("Endpoint", sort=sort, count=2))
+        assert names == sorted((key.id for key in keys), reverse=sort.startswith("-"))
+
+    async def test_matches_open(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        page = await store.find(SearchQuery("Device", (ODD,)))
+        assert [type(one) for one in await store.open(page.matches)] == [bytes] * 3
+
+    async def test_deleted_resources_are_not_found_and_not_counted(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        key = ResourceKey("Device", "3")
+        await store.commit(write(deletion(key, await found(store, key))))
+        assert await ids(store, SearchQuery("Device", (ODD,))) == ["1", "5"]
+        assert await ids(store, SearchQuery("Device", (AnyTerm((code("odd"),), negated=True),))) == ["2", "4"]
+        assert await ids(store, SearchQuery("Device", (PatientIn(("x",)),))) == ["4", "5"]
+
+    async def test_an_update_is_found_by_its_new_terms_only(self, store: RevisionStore) -> None:
+        key = new_key("Device")
+        await create(store, key, terms=(code("before"),))
+        await update(store, key, terms=(code("after"),))
+        assert await ids(store, SearchQuery("Device", (AnyTerm((code("before"),)),))) == []
+        assert await ids(store, SearchQuery("Device", (AnyTerm((code("after"),)),))) == [key.id]
+
+    async def test_a_term_of_one_type_does_not_find_another_type(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        assert await ids(store, SearchQuery("Substance", (ODD,))) == []
+
+    async def test_no_total_unless_asked_for(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        page = await store.find(SearchQuery("Device", total="none", count=2))
+        assert page.total is None
+        assert page.next is not None
+
+    async def test_a_page_of_no_entries_counts(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        page = await store.find(SearchQuery("Device", (ODD,), count=0))
+        assert (list(page.matches), page.next, page.total) == ([], None, 3)
+
+    async def test_the_last_full_page_has_no_next(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        assert (await store.find(SearchQuery("Device", count=5))).next is None
+
+    async def test_paging_neither_doubles_nor_misses_while_others_write(self, store: RevisionStore) -> None:
+        keys = [new_key("Account") for _ in range(12)]
+        await store.commit(write(*(change(key) for key in keys[::2])))
+        seen: list[str] = []
+        query = SearchQuery("Account", count=2)
+        for position in range(3):
+            page = await store.find(query)
+            seen += [one.head.key.id for one in page.matches]
+            # One lands behind the page, one before it, and one already seen goes away.
+            await create(store, keys[1 + 4 * position])
+            await create(store, new_key("Account"))
+            await store.commit(write(deletion(keys[4 * position], await found(store, keys[4 * position]))))
+            if page.next is None:
+                break
+            query = msgspec.structs.replace(query, after=page.next)
+        assert len(seen) == len(set(seen))
+        assert {key.id for key in keys[::2]} <= set(seen)
+
+    async def test_a_chain_must_be_solved_first(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        with pytest.raises(ValueError, match="solved"):
+            await store.find(SearchQuery("Device", (Linked("patient", SearchQuery("Patient")),)))
