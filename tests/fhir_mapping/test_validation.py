@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidContent
+from domain.errors import InvalidContent, Issue
 from domain.revision import encode
 from fhir_mapping.validation import Validation
 
@@ -62,9 +64,9 @@ def test_a_bad_body_is_refused(body: bytes, code: str, expression: str | None) -
 
 @pytest.mark.parametrize("number", ["1e400", "1e-400", "1." + "1" * 34, "1" * 35, "1e99999999999999999999", "-1E+309"])
 def test_a_number_no_decimal128_holds_is_refused(number: str) -> None:
-    body = '{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":%s}}' % number
+    body = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":%b}}'
     with pytest.raises(InvalidContent):
-        validation.decode(body.encode(), "Observation")
+        validation.decode(body % number.encode(), "Observation")
 
 
 def test_a_resource_built_here_is_held_to_the_same_rules() -> None:
@@ -99,9 +101,9 @@ def test_the_second_opinion_warns_and_knows_its_limits() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_resource_or_an_invalid_content(body: bytes) -> None:
-    with pytest.raises(InvalidContent):
-        validation.decode(body, "Patient")
+def test_any_bytes_are_a_patient_or_an_invalid_content(body: bytes) -> None:
+    with suppress(InvalidContent):
+        assert validation.decode(body, "Patient")["resourceType"] == "Patient"
 
 
 json_values = st.recursive(
@@ -113,7 +115,9 @@ json_values = st.recursive(
 
 @given(st.sampled_from(["name", "active", "contained", "_birthDate", "text", "extension", "meta", "link"]), json_values)
 def test_any_json_in_a_place_is_a_resource_or_an_invalid_content(name: str, value: object) -> None:
+    issues: tuple[Issue, ...] = ()
     try:
         validation.check({"resourceType": "Patient", name: value})
     except InvalidContent as refused:
-        assert all(issue.expression and issue.expression.startswith("Patient") for issue in refused.issues)
+        issues = refused.issues
+    assert all(issue.expression and issue.expression.startswith("Patient") for issue in issues)

@@ -1,0 +1,138 @@
+"""Reads batch and transaction Bundles entry by entry: https://hl7.org/fhir/R4/http.html#transaction
+
+A Bundle of thousands of entries would hold the event loop for a second if it were decoded and checked at once. Here
+only the envelope is: each resource is cut out of the body as it stands and a stand-in put in its place, so that the envelope
+passes through exactly the checks every resource passes through. The resources are decoded one at a time, when their
+turn comes, by `resource_of`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from domain.errors import InvalidContent, Issue
+from domain.identity import FhirJson
+from domain.ports import Validate
+from fhir_mapping.json_text import hidden_problems, parse
+from fhir_mapping.problems import Problem, issues_of
+from fhir_mapping.structure import check_resource
+
+_STAND_IN = b'{"resourceType":"Patient"}'
+_CARRYING = frozenset({"POST", "PUT", "PATCH"})
+
+
+class EntryIn(NamedTuple):
+    """One entry as sent. `resource` is its JSON, neither decoded nor checked."""
+
+    full_url: str | None
+    method: str
+    url: str
+    if_none_exist: str | None
+    if_match: str | None
+    if_none_match: str | None
+    if_modified_since: str | None
+    resource: bytes | None
+
+
+class BundleIn(NamedTuple):
+    """`type` is `batch` or `transaction`."""
+
+    type: str
+    entries: list[EntryIn]
+
+
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Bundle(msgspec.Struct):
+    entry: list[_Entry] = []
+
+
+_cut = msgspec.json.Decoder(_Bundle).decode
+
+
+def decode_bundle(body: bytes) -> BundleIn:
+    """The Bundle in `body`, its envelope checked. Raises `InvalidContent` with an issue per problem."""
+    envelope, resources = _take_out(body)
+    content = parse(envelope)
+    if type(content) is not dict or content.get("resourceType") != "Bundle":
+        raise InvalidContent("A resource of type Bundle is expected", code="structure", expression="Bundle")
+    if content.get("type") not in ("batch", "transaction"):
+        raise InvalidContent("A Bundle sent here is a batch or a transaction", code="value", expression="Bundle.type")
+    problems = check_resource(content) or hidden_problems(envelope, content) or _request_problems(content)
+    if problems:
+        raise InvalidContent("The Bundle breaks the rules of FHIR", issues=issues_of(problems, "Bundle"))
+    entries = content.get("entry", [])
+    return BundleIn(content["type"], [_entry(e, r) for e, r in zip(entries, resources, strict=True)])
+
+
+def resource_of(entry: EntryIn, index: int, validate: Validate, resource_type: str | None = None) -> FhirJson:
+    """The resource of entry `index`, decoded and checked. Raises `InvalidContent`, naming places in the Bundle."""
+    if entry.resource is None:
+        expression = f"Bundle.entry[{index}].resource"
+        raise InvalidContent("The entry has no resource", code="required", expression=expression)
+    try:
+        return validate.decode(entry.resource, resource_type)
+    except InvalidContent as error:
+        raise InvalidContent(error.message, issues=[_in_entry(issue, index) for issue in error.issues]) from None
+
+
+def _in_entry(issue: Issue, index: int) -> Issue:
+    _, dot, rest = (issue.expression or "").partition(".")
+    return msgspec.structs.replace(issue, expression=f"Bundle.entry[{index}].resource{dot}{rest}")
+
+
+def _take_out(body: bytes) -> tuple[bytes, list[bytes | None]]:
+    """The body with a stand-in for each resource, and the resources in order.
+
+    The text of an object holds quotes, so it can be found in no string of the body; should it stand where an earlier
+    element is, that element becomes the stand-in and is refused for it.
+    """
+    try:
+        entries = _cut(body).entry
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        entries = []  # whatever is wrong is found and told by the full checks
+    pieces: list[bytes] = []
+    resources: list[bytes | None] = []
+    position = 0
+    for entry in entries:
+        resource = bytes(entry.resource) if entry.resource is not msgspec.UNSET else None
+        resources.append(resource)
+        if resource is None or resource[:1] != b"{":
+            continue
+        start = body.find(resource, position)
+        if start < 0:
+            break
+        pieces += (body[position:start], _STAND_IN)
+        position = start + len(resource)
+    return b"".join([*pieces, body[position:]]), resources
+
+
+def _request_problems(content: FhirJson) -> list[Problem]:
+    problems: list[Problem] = []
+    for index, entry in enumerate(content.get("entry", [])):
+        request = entry.get("request")
+        if request is None:
+            problems.append(Problem("required", "An entry says what to do in its request", f".entry[{index}].request"))
+        elif "method" not in request or "url" not in request:
+            problems.append(Problem("required", "A request has a method and a url", f".entry[{index}].request"))
+        elif request["method"] in _CARRYING and "resource" not in entry:
+            problems.append(Problem("required", "The entry has no resource", f".entry[{index}].resource"))
+    return problems
+
+
+def _entry(entry: FhirJson, resource: bytes | None) -> EntryIn:
+    request = entry["request"]
+    return EntryIn(
+        entry.get("fullUrl"),
+        request["method"],
+        request["url"],
+        request.get("ifNoneExist"),
+        request.get("ifMatch"),
+        request.get("ifNoneMatch"),
+        request.get("ifModifiedSince"),
+        resource,
+    )
