@@ -163,10 +163,9 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: object)
 def environment_of(settings: Settings) -> dict[str, str]:
     """The variables that give another process the same settings; holds secrets."""
     found: dict[str, str] = {}
-    defaults = Settings()
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
-        if value != getattr(defaults, name):
+        if value is not None:
             found[variable_of(name)] = msgspec.json.encode(value).decode() if isinstance(value, dict) else str(value)
     return found
 

@@ -9,31 +9,29 @@ https://www.mongodb.com/docs/manual/core/security-users/#localhost-exception
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from pymongo import MongoClient
-from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from domain.errors import Unavailable
 from storage.embedded_binary import explain_exit, find_mongod, last_failure, launch
 from storage.embedded_folder import EmbeddedFolder
+from storage.embedded_setup import REPLICA_SET, move_member, set_up
 
-_REPLICA_SET = "chartvault"
 _START_SECONDS = 60.0
 """Longest start seen is the recovery after `kill -9` under load; a healthy one takes about 0.3 s."""
 _STOP_SECONDS = 30.0
-_ADMIN_ROLES = ["root", "__system"]
-"""`__system` may change the replica set's stored address; the key file beside the password is that right anyway."""
-_PROGRAM_ROLES = ["readWriteAnyDatabase", "dbAdminAnyDatabase", "clusterMonitor"]
-_AUTHENTICATION_FAILED = 18
-_ALREADY_INITIALIZED = 23
-_UNAUTHORIZED = 13
+_HEALTHY_SECONDS = 5.0
+_RESTART_SECONDS = 0.2
+_LONGEST_RESTART_SECONDS = 10.0
 
 
 class EmbeddedMongo:
@@ -55,6 +53,8 @@ class EmbeddedMongo:
         self._test_commands = test_commands
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
 
     def __repr__(self) -> str:
         return f"EmbeddedMongo({self._folder.path})"
@@ -66,12 +66,13 @@ class EmbeddedMongo:
         or the server cannot run here.
         """
         binary = find_mongod(self._binary)
+        self._stopping.clear()
         self._lock = self._folder.take()
         try:
-            self._folder.secrets()
+            secrets = self._folder.secrets()
             port = self._settle(binary)
             self._run(binary, port)
-            self._set_up(port)
+            set_up(port, secrets)
         except PyMongoError as error:
             self.stop()
             code = (error.details or {}).get("codeName", "") if isinstance(error, OperationFailure) else ""
@@ -86,12 +87,37 @@ class EmbeddedMongo:
         """The URI of the server that another program runs on this folder now, if there is one."""
         return self.uri if self._folder.in_use() and self._folder.port is not None else None
 
+    def keep_running(self, on_restart: Callable[[int], None]) -> None:
+        """Start the server again whenever it ends by itself: killed, out of memory, disk full until there is space.
+
+        `on_restart` gets the exit code, before each new try. Works in a thread of its own until `stop`.
+        """
+        threading.Thread(target=self._watch, args=(on_restart,), name="embedded-mongo", daemon=True).start()
+
+    def _watch(self, on_restart: Callable[[int], None]) -> None:
+        wait_seconds = _RESTART_SECONDS
+        while (process := self._process) is not None:
+            began = time.monotonic()
+            code = process.wait()
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                on_restart(code)
+                healthy = time.monotonic() - began > _HEALTHY_SECONDS
+                wait_seconds = _RESTART_SECONDS if healthy else min(2 * wait_seconds, _LONGEST_RESTART_SECONDS)
+                if self._stopping.wait(wait_seconds):
+                    return
+                with contextlib.suppress(Unavailable):  # the next round sees its exit code
+                    self._run(find_mongod(self._binary), self._folder.port or _free_port())
+
     def stop(self) -> None:
         """End the server cleanly and free the folder. Harmless when it does not run."""
-        self._end_process()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+        self._stopping.set()
+        with self._changing:
+            self._end_process()
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                os.close(lock)
 
     def _end_process(self) -> None:
         process, self._process = self._process, None
@@ -122,7 +148,7 @@ class EmbeddedMongo:
     def _uri(self, user: str, password: str) -> str:
         return (
             f"mongodb://{user}:{password}@127.0.0.1:{self._folder.port}/"
-            f"?authSource=admin&authMechanism=SCRAM-SHA-256&replicaSet={_REPLICA_SET}"
+            f"?authSource=admin&authMechanism=SCRAM-SHA-256&replicaSet={REPLICA_SET}"
         )
 
     def _settle(self, binary: Path) -> int:
@@ -142,9 +168,7 @@ class EmbeddedMongo:
         Inside, it would first ask the stranger on the old port whether it is itself: 30 s when that never answers.
         """
         self._run(binary, port, standalone=True)
-        self._ensure_admin(port)
-        with _client(port, username="admin", password=self._folder.secrets().admin) as admin:
-            admin["local"]["system.replset"].update_one({}, {"$set": {"members.0.host": f"127.0.0.1:{port}"}})
+        move_member(port, self._folder.secrets())
         self._end_process()
 
     def _run(self, binary: Path, port: int, *, standalone: bool = False) -> None:
@@ -155,7 +179,7 @@ class EmbeddedMongo:
             command = self._command(binary, port, standalone)
             process = self._process = launch(command, output=output, keep_open=self._lock)
         until = time.monotonic() + _START_SECONDS
-        while _is_free(port):
+        while _is_free(port) and not self._stopping.is_set():
             code = process.poll()
             if code is not None:
                 reason = explain_exit(code, self._folder.output.read_text(errors="replace"))
@@ -173,74 +197,13 @@ class EmbeddedMongo:
         return [
             str(binary),
             *("--dbpath", str(self._folder.data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
-            *(() if standalone else ("--replSet", _REPLICA_SET, "--oplogSize", str(self._oplog_mb))),
+            *(() if standalone else ("--replSet", REPLICA_SET, "--oplogSize", str(self._oplog_mb))),
             *("--auth", "--keyFile", str(self._folder.keyfile)),
             *("--wiredTigerCacheSizeGB", str(max(self._cache_mb, 256) / 1024)),
             *("--logpath", str(self._folder.log), "--logappend", "--quiet"),
             *("--slowms", "1000000", "--slowOpSampleRate", "0"),  # the log of slow operations would quote documents
             *(part for name, value in parameters.items() for part in ("--setParameter", f"{name}={value}")),
         ]
-
-    def _set_up(self, port: int) -> None:
-        """Bring the folder to its one state from any state a kill may have left: initiated, users made, primary."""
-        secrets = self._folder.secrets()
-        with _client(port) as nobody:
-            if "setName" not in nobody.admin.command("hello"):
-                _initiate(nobody, port)
-            _await_primary(nobody)
-        self._ensure_admin(port)
-        with _client(port, username="admin", password=secrets.admin) as admin:
-            if not admin.admin.command("usersInfo", "program")["users"]:
-                admin.admin.command("createUser", "program", pwd=secrets.program, roles=_PROGRAM_ROLES, **_MECHANISM)
-
-    def _ensure_admin(self, port: int) -> None:
-        password = self._folder.secrets().admin
-        with _client(port, username="admin", password=password) as admin:
-            try:
-                admin.admin.command("ping")
-                return
-            except OperationFailure as error:
-                if error.code != _AUTHENTICATION_FAILED:
-                    raise
-        with _client(port) as nobody:  # allowed from this machine as long as there is no user at all
-            nobody.admin.command("createUser", "admin", pwd=password, roles=_ADMIN_ROLES, **_MECHANISM)
-
-
-_MECHANISM: dict[str, Any] = {"mechanisms": ["SCRAM-SHA-256"]}
-
-
-def _client(port: int, *, username: str | None = None, password: str | None = None) -> MongoClient[dict[str, Any]]:
-    wait_ms = 10_000
-    return MongoClient(
-        "127.0.0.1",
-        port,
-        directConnection=True,
-        serverSelectionTimeoutMS=wait_ms,
-        connectTimeoutMS=wait_ms,
-        username=username,
-        password=password,
-    )
-
-
-def _initiate(nobody: MongoClient[dict[str, Any]], port: int) -> None:
-    try:
-        member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-        nobody.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member]})
-    except OperationFailure as error:  # it was, and is still loading its configuration
-        if error.code not in (_ALREADY_INITIALIZED, _UNAUTHORIZED):
-            raise
-
-
-def _await_primary(client: MongoClient[dict[str, Any]]) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
-        try:
-            if client.admin.command("hello")["isWritablePrimary"]:
-                return
-        except AutoReconnect:  # a reconfiguration closes connections
-            pass
-        time.sleep(0.01)
-    raise Unavailable("MongoDB runs but did not become primary")
 
 
 def _free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import socket
@@ -120,6 +121,20 @@ def test_a_killed_program_takes_its_database_along_and_the_folder_starts_again(
     pid = kill_owner(folder)
     server.start()
     assert not runs(pid)
+
+
+def test_a_killed_database_comes_back_by_itself(server: EmbeddedMongo) -> None:
+    uri, codes = server.start(), queue.Queue[int]()
+    server.keep_running(codes.put)
+    for n in (1, 2):
+        assert count_after_insert(uri) == n
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        assert codes.get(timeout=10) == -signal.SIGKILL
+    assert count_after_insert(uri) == 3
+    server.stop()
+    assert codes.empty()
+    assert server.attach() is None
 
 
 def test_the_terminal_s_ctrl_c_does_not_reach_the_database(server: EmbeddedMongo) -> None:

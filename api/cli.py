@@ -1,0 +1,73 @@
+"""The command `chartvault`: which commands there are, and how failures end.
+
+Exit codes: 0 done, 1 done with findings or failed, 2 wrong usage, 3 the environment does not allow it (settings,
+database, port, keys). An expected failure is one sentence on standard error, never a stack trace.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from api.commands.serve import serve
+from api.commands.token import token
+from api.commands.version import version
+from api.settings import UnusableSettings
+from domain.errors import DomainError, Unavailable
+
+FAILED, UNUSABLE, INTERRUPTED = 1, 3, 130
+
+app = typer.Typer(
+    name="chartvault",
+    help="A FHIR R4 document store on MongoDB whose database holds only ciphertext, and still answers searches.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _examples(*lines: str) -> str:
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(lines)
+
+
+app.command(
+    epilog=_examples(
+        "chartvault serve --demo",
+        "chartvault serve --port 9000 --data-dir /srv/chartvault --workers 2",
+        "CHARTVAULT_MONGODB_URI='mongodb://…/?replicaSet=rs0' chartvault serve",
+    )
+)(serve)
+app.command(
+    epilog=_examples(
+        "chartvault token",
+        "chartvault token --scopes 'user/Patient.rs user/Observation.rs' --ttl 15m --subject ana",
+        'curl -H "Authorization: Bearer $(chartvault token)" http://127.0.0.1:8000/fhir/Patient',
+    )
+)(token)
+app.command(epilog=_examples("chartvault version"))(version)
+
+
+def main() -> NoReturn:
+    """Run one command and exit with its code."""
+    try:
+        app()
+    except (UnusableSettings, Unavailable) as error:
+        _say(error)
+        sys.exit(UNUSABLE)
+    except DomainError as error:
+        _say(error)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def _say(error: Exception) -> None:
+    typer.echo(f"chartvault: {error}", err=True)
+
+
+if __name__ == "__main__":
+    main()

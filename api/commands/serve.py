@@ -1,0 +1,70 @@
+"""`chartvault serve`: one command to a running server, with its own MongoDB unless there is a cluster to use.
+
+Order of life: MongoDB, then workers, then the welcome; and back: workers finish their requests, then MongoDB closes its
+files. The main process only looks after the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+import typer
+
+from api.commands.options import DataDir
+from api.settings import Settings, environment_of, load_settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. (default 127.0.0.1)")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. (default 8000)", min=1, max=65535)] = None,
+    data_dir: DataDir = None,
+    workers: Annotated[int | None, typer.Option(help="Server processes. (default 1)", min=1, max=64)] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Load synthetic patients once the server answers.")] = False,
+) -> None:
+    """Run the server, with a MongoDB of its own unless CHARTVAULT_MONGODB_URI names a cluster."""
+    from api.running import withdraw
+    from api.serving import in_background, require_free
+    from api.serving import serve as run
+    from api.welcome import welcome
+
+    settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
+    require_free(settings.host, settings.port)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _database(settings) as serving:
+        asyncio.run(_prepare(serving))
+        os.environ.update(environment_of(serving))
+        try:
+            run(serving, lambda: in_background(lambda: welcome(settings, demo=demo), "welcome"))
+        finally:
+            withdraw(settings.data_dir)
+    typer.echo("Stopped.")
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Settings]:
+    """The settings with a database that runs: started here and started again when it ends by itself, or as given."""
+    if not settings.embedded:
+        yield settings
+        return
+    from api.wiring import embedded_mongo
+
+    server = embedded_mongo(settings)
+    uri = server.start()
+    server.keep_running(lambda code: typer.echo(f"MongoDB ended (code {code}); starting it again", err=True))
+    try:
+        yield msgspec.structs.replace(settings, mongodb_uri=uri)
+    finally:
+        server.stop()
+
+
+async def _prepare(settings: Settings) -> None:
+    """Open everything once: what is wrong is said here and not by each worker, which finds all in place."""
+    from api.wiring import opened
+
+    async with opened(settings):
+        pass

@@ -1,0 +1,67 @@
+"""What a person sees when the server is ready: where it is, how to look at it, and a request that works as pasted."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+import time
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from api.running import RunningServer, announce
+from api.settings import Settings
+from api.tokens import mint
+
+_TOKEN_HOURS = 12
+_READY_SECONDS = 60.0
+
+
+def welcome(settings: Settings, *, demo: bool) -> None:
+    """Wait until the server can serve, make it known to other commands, and print how to use it.
+
+    A token is only printed in development: terminals are recorded, and in production nobody gets rights by starting.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    local = local_base(settings)
+    if not _ready(local):
+        console.print(f"The server does not answer yet after {_READY_SECONDS:.0f} s; its log says why.", style="yellow")
+        return
+    announce(settings.data_dir, RunningServer(os.getpid(), local))
+    root = settings.fhir_base.removesuffix("/fhir")
+    console.print("\n[bold]Chartvault is ready.[/bold] Stop it with Ctrl-C.\n")
+    console.print(f"  FHIR base   {settings.fhir_base}")
+    console.print(f"  API docs    {root}/api/docs")
+    console.print(f"  Data        {settings.data_dir.absolute() if settings.embedded else 'CHARTVAULT_MONGODB_URI'}")
+    if settings.profile == "development":
+        token = mint(settings, scopes="system/*.cruds", lifetime_seconds=_TOKEN_HOURS * 3600, subject="welcome")
+        console.print(f"\n  A token with all rights, good for {_TOKEN_HOURS} hours:\n")
+        console.print(f"export TOKEN={token}")
+        console.print(
+            f"curl -H \"Authorization: Bearer $TOKEN\" '{settings.fhir_base}/Patient?_count=2&_pretty=true'\n"
+        )
+    sys.stdout.flush()
+
+
+def local_base(settings: Settings) -> str:
+    """The FHIR base as reachable from this machine, whatever clients call it."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/fhir"
+
+
+def _ready(base: str) -> bool:
+    until = time.monotonic() + _READY_SECONDS
+    address = urlsplit(base)
+    while time.monotonic() < until:
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return True
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.05)
+    return False
