@@ -84,7 +84,7 @@ def parse_etags(header: str) -> frozenset[str]:
         if part.strip() == "*":
             tags.add("*")
         elif found is None:
-            raise InvalidRequest("If-Match and If-None-Match take entity tags such as W/\"3\"", code="value")
+            raise InvalidRequest('If-Match and If-None-Match take entity tags such as W/"3"', code="value")
         else:
             tags.add(found["tag"] if found["tag"] is not None else found["bare"])
     return frozenset(tags)

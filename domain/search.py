@@ -128,5 +128,18 @@ class HistoryKey(msgspec.Struct, frozen=True):
 
 def in_order(conditions: Sequence[Condition]) -> list[Condition]:
     """Conditions, rarest first. Measured: three terms on 100,000 documents 0.4 ms in this order, 45 ms in the other."""
-    ranks = {IdIn: 0, Linked: 2, PatientIn: 3, Updated: 8}
-    return sorted(conditions, key=lambda c: (c.rank + 10 * c.negated) if isinstance(c, AnyTerm) else ranks[type(c)])
+
+    def rank(condition: Condition) -> int:
+        match condition:
+            case AnyTerm():
+                return condition.rank + 10 * condition.negated
+            case IdIn():
+                return 10 * condition.negated
+            case Linked():
+                return 2
+            case PatientIn():
+                return 3
+            case Updated():
+                return 8
+
+    return sorted(conditions, key=rank)

@@ -1,0 +1,38 @@
+"""FHIR history of an instance, a type or the system: https://hl7.org/fhir/R4/http.html#history
+
+Newest first. Deletions are entries without content; versions of an erased patient are entries that say so.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain import access
+from domain.errors import DomainError, NotFound
+from domain.interactions.parts import Occasion, Parts
+from domain.revision import Head
+from domain.search import HistoryKey, HistoryQuery
+
+
+class Past(msgspec.Struct, frozen=True):
+    """A page of versions: each with its JSON, `None` for a deletion, or the error that keeps it closed."""
+
+    heads: tuple[Head, ...]
+    contents: tuple[bytes | DomainError | None, ...]
+    next: HistoryKey | None
+    total: int
+
+
+async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past:
+    """One page. Raises `NotFound` for the history of an instance that never existed."""
+    resource_type = query.key.type if query.key else query.type or "*"
+    access.require(occasion.caller, "r", resource_type)
+    if query.key is None:
+        access.require(occasion.caller, "s", resource_type)
+    page = await parts.store.history(query)
+    if query.key is not None and not page.versions and await parts.store.newest(query.key) is None:
+        raise NotFound(f"There is no {query.key}")
+    living = [stored for stored in page.versions if not stored.head.deleted]
+    opened = iter(await parts.store.open(living))
+    contents = tuple(None if stored.head.deleted else next(opened) for stored in page.versions)
+    return Past(tuple(stored.head for stored in page.versions), contents, page.next, page.total)

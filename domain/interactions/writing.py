@@ -1,0 +1,124 @@
+"""The one write path: plan, commit, and plan again when somebody else was faster.
+
+A plan is made from what the store says now. The store refuses it when that is no longer true (`VersionConflict` for a
+version, `Contention` for a condition or an idempotency key), and then the plan is simply made again: a rule that the new
+state breaks (If-Match, "several match") is raised by the plan itself, so no caller of this module ever sees a race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from domain.audit import AuditEntry
+from domain.errors import Contention, VersionConflict
+from domain.identity import FhirJson, ResourceKey
+from domain.interactions.parts import Answer, Occasion, Parts, answer_again, kept_receipt
+from domain.revision import (
+    Change,
+    Claim,
+    Head,
+    Method,
+    Receipt,
+    Revision,
+    Stored,
+    Write,
+    next_revision,
+    tombstone,
+    touched_patients,
+)
+
+GIVE_UP_SECONDS = 8.0
+"""How long a write without If-Match keeps trying against faster writers before it answers 409."""
+
+
+class Overtaken(Exception):
+    """The store has moved on since the plan was made."""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What a write will answer, and the change it makes, if any. `claims` are the conditions it relied on."""
+
+    answer: Answer
+    change: Change | None = None
+    claims: tuple[Claim, ...] = ()
+
+
+async def until_settled(attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Run `attempt` until it does not lose a race; raises `Contention` when it keeps losing."""
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    pause = 0.001
+    while True:
+        try:
+            return await attempt()
+        except Overtaken as lost:
+            if time.monotonic() > deadline:
+                raise Contention("Other writers kept changing the same resource; nothing was stored") from lost
+        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+        pause = min(pause * 2, 0.05)
+
+
+async def write_one(parts: Parts, occasion: Occasion, plan: Callable[[], Awaitable[Planned]]) -> Answer:
+    """Plan and commit one write, at most once per Idempotency-Key."""
+
+    async def attempt() -> Answer:
+        receipt = await kept_receipt(parts, occasion.retryable)
+        if receipt is not None:
+            return await answer_again(parts, receipt.outcomes[0])
+        planned = await plan()
+        await commit(parts, write_of(parts, occasion, planned))
+        return msgspec.structs.replace(planned.answer, recorded=True)
+
+    return await until_settled(attempt)
+
+
+def write_of(parts: Parts, occasion: Occasion, planned: Planned) -> Write:
+    """The write that carries out one plan, with its audit entry and receipt."""
+    changes = (planned.change,) if planned.change else ()
+    answer = planned.answer
+    patients = touched_patients(changes) or answer.patients
+    audit: AuditEntry = occasion.entry(parts, answer.status, answer.targets, patients)
+    return Write(changes, audit, planned.claims, receipt_of(occasion, (answer,)))
+
+
+def receipt_of(occasion: Occasion, answers: tuple[Answer, ...]) -> Receipt | None:
+    """What to keep so that a retry of this request gets `answers` again; `None` without an Idempotency-Key."""
+    if occasion.retryable is None:
+        return None
+    outcomes = tuple((a.status, a.targets[0] if a.targets else "") for a in answers)
+    return Receipt(occasion.retryable.name, occasion.retryable.fingerprint, outcomes)
+
+
+async def commit(parts: Parts, write: Write) -> None:
+    """Commit; a lost race comes as `Overtaken`, so that it cannot be taken for a rule the plan broke."""
+    try:
+        await parts.store.commit(write)
+    except (VersionConflict, Contention) as lost:
+        raise Overtaken from lost
+
+
+def changed(
+    parts: Parts, key: ResourceKey, content: FhirJson, *, method: Method, base: Stored | None
+) -> tuple[Change, Answer]:
+    """The change that makes `content` the next version, and its answer: 201 for a new or revived resource, else 200."""
+    revision = next_revision(key, content, method=method, base=base, now=parts.clock())
+    description = parts.describe.describe(content, key)
+    created = base is None or base.head.deleted
+    answer = Answer(201 if created else 200, head_of(revision, description.patient), revision.content)
+    return Change(revision, description, base), answer
+
+
+def removed(parts: Parts, base: Stored) -> tuple[Change, Answer]:
+    """The change that deletes what `base` is the newest version of."""
+    revision = tombstone(base.head.key, base=base, now=parts.clock())
+    return Change(revision, None, base), Answer(204, head_of(revision, base.head.patient))
+
+
+def head_of(revision: Revision, patient: str | None) -> Head:
+    """The head of a version that is about to be written."""
+    deleted = revision.content is None
+    return Head(revision.key, revision.version, revision.method, revision.recorded, patient, deleted)
