@@ -6,6 +6,8 @@ applied again to the version that won, unless If-Match forbids it.
 
 from __future__ import annotations
 
+import base64
+
 import msgspec
 
 from domain import access
@@ -27,6 +29,26 @@ class PatchBody(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"PatchBody({self.media_type})"
+
+
+class _Wrapped(msgspec.Struct, rename="camel"):
+    resource_type: str
+    content_type: str = ""
+    data: str = ""
+
+
+def patch_document(resource: bytes) -> PatchBody:
+    """The patch a Bundle entry carries: a Parameters resource, or a Binary that holds a JSON Patch.
+
+    https://hl7.org/fhir/R4/http.html#jsonpatch
+    """
+    try:
+        wrapped = msgspec.json.decode(resource, type=_Wrapped)
+        if wrapped.resource_type == "Binary":
+            return PatchBody(base64.b64decode(wrapped.data, validate=True), wrapped.content_type)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidRequest("A PATCH entry needs a Parameters or a Binary resource", code="structure") from error
+    return PatchBody(resource, "application/fhir+json")
 
 
 async def patch(

@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -32,6 +33,8 @@ from domain.revision import (
     touched_patients,
 )
 
+_T = TypeVar("_T")
+
 GIVE_UP_SECONDS = 8.0
 """How long a write without If-Match keeps trying against faster writers before it answers 409."""
 
@@ -48,7 +51,7 @@ class Planned(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
 
 
-async def until_settled(attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+async def until_settled(attempt: Callable[[], Awaitable[_T]]) -> _T:
     """Run `attempt` until it does not lose a race; raises `Contention` when it keeps losing."""
     deadline = time.monotonic() + GIVE_UP_SECONDS
     pause = 0.001
