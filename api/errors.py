@@ -1,0 +1,48 @@
+"""The one place where a failure becomes an HTTP status.
+
+Statuses follow https://hl7.org/fhir/R4/http.html#Status-Codes and each interaction's own section. A class that is not listed
+takes the status of its nearest listed base; a test keeps the table complete for the whole tree of `domain/errors.py`.
+"""
+
+from __future__ import annotations
+
+from domain import errors
+
+HTTP_STATUS: dict[type[errors.DomainError], int] = {
+    errors.DomainError: 500,
+    errors.InvalidRequest: 400,
+    errors.InvalidContent: 400,
+    errors.TooCostly: 400,
+    errors.RepeatedKey: 422,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Gone: 410,
+    errors.NotSupported: 405,
+    errors.UnsupportedMedia: 415,
+    errors.NotAcceptable: 406,
+    errors.TooLarge: 413,
+    errors.Throttled: 429,
+    errors.VersionConflict: 412,
+    errors.AmbiguousMatch: 412,
+    errors.Contention: 409,
+    errors.IntegrityFailure: 500,
+    errors.Unavailable: 503,
+    errors.OutcomeUnknown: 503,
+    errors.AuditUnavailable: 503,
+}
+
+
+
+def status_of(error: errors.DomainError) -> int:
+    """The HTTP status of a failure."""
+    return next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)
+
+
+def headers_of(error: errors.DomainError) -> dict[str, str]:
+    """The headers a failure must carry: a challenge (RFC 6750 section 3), or when to come back."""
+    if isinstance(error, errors.Unauthenticated):
+        return {"www-authenticate": 'Bearer realm="chartvault"'}
+    if isinstance(error, errors.Unavailable | errors.Throttled):
+        return {"retry-after": "1"}
+    return {}

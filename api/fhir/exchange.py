@@ -1,0 +1,94 @@
+"""One request on the FHIR surface, and its reply, before and after HTTP.
+
+An `Exchange` is made from an ASGI scope, or from an entry of a batch: both take the same route through the same handlers.
+A `Reply` carries what the audit needs besides status, headers and body.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from domain.errors import InvalidRequest, TooCostly
+from domain.interactions.parts import Retryable
+from domain.revision import Head
+
+MAX_PARAMETERS = 100
+MAX_QUERY = 8192
+FHIR_JSON = "application/fhir+json"
+
+
+class Reply(msgspec.Struct):
+    """Status, headers (lower-case names) and body; the version it is about, if one; and for the audit the targets, the
+    patients, whether it is already recorded, and the interaction where the route alone does not tell it."""
+
+    status: int
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    head: Head | None = None
+    targets: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    recorded: bool = False
+    interaction: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+class Exchange:
+    """A request (`nested`: an entry of a Bundle): method, path segments below the base (percent-decoded one by one), query, headers, body."""
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[bytes, bytes],
+        base_url: str,
+        body: bytes = b"",
+        retryable: Retryable | None = None,
+        nested: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.base_url = base_url
+        self.body = body
+        self.retryable = retryable
+        self.nested = nested
+        self.segments = tuple([unquote(segment) if "%" in segment else segment for segment in path.split("/") if segment])
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value; names are lower-case."""
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query parameters in order. Raises `TooCostly` beyond the limits, `InvalidRequest` for broken escapes."""
+        return pairs_in(self.query)
+
+    def parameter(self, name: str) -> str | None:
+        """The last value of a query parameter."""
+        return next((value for key, value in reversed(self.pairs) if key == name), None) if self.query else None
+
+
+def pairs_in(text: str) -> list[tuple[str, str]]:
+    """Parameters of a query string or a form body, in order."""
+    if len(text) > MAX_QUERY:
+        raise TooCostly(f"The query is longer than {MAX_QUERY} characters")
+    if not text:
+        return []
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The query is not UTF-8", code="value") from error
+    except ValueError as error:
+        raise TooCostly(f"More than {MAX_PARAMETERS} parameters") from error
+    if any("\0" in name or "\0" in value for name, value in pairs):
+        raise InvalidRequest("A parameter contains a NUL character", code="value")
+    return pairs

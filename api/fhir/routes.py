@@ -1,0 +1,87 @@
+"""The route table of the FHIR surface: method and shape of the path to interaction and handler.
+
+https://hl7.org/fhir/R4/http.html#summary. A shape names each segment: a literal, or `{type}`, `{id}`, `{version}`. Adding an
+interaction is one row. A known shape with another method answers 405 with Allow; an unknown shape or type answers 404.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from api.fhir import bundles, histories, instance, operations, system, typed
+from api.fhir.service import Handler
+from domain.errors import NotFound, NotSupported
+
+
+class Route(NamedTuple):
+    """One interaction. `body` says which limit a body has; `public` routes need no token and are not audited."""
+
+    interaction: str
+    handler: Handler
+    body: str = ""
+    public: bool = False
+
+
+ROUTES: dict[str, dict[str, Route]] = {
+    "": {"POST": Route("transaction", bundles.process, body="bundle")},
+    "metadata": {"GET": Route("capabilities", system.capabilities, public=True)},
+    "_history": {"GET": Route("history-system", histories.system)},
+    "{type}": {
+        "GET": Route("search-type", typed.search),
+        "POST": Route("create", typed.create, body="resource"),
+        "PUT": Route("update", typed.update, body="resource"),
+        "PATCH": Route("patch", typed.patch, body="resource"),
+        "DELETE": Route("delete", typed.delete),
+    },
+    "{type}/_search": {"POST": Route("search-type", typed.search_by_post, body="resource")},
+    "{type}/_history": {"GET": Route("history-type", histories.of_type)},
+    "{type}/$validate": {"POST": Route("operation", operations.validate, body="resource")},
+    "{type}/{id}": {
+        "GET": Route("read", instance.read),
+        "PUT": Route("update", instance.update, body="resource"),
+        "PATCH": Route("patch", instance.patch, body="resource"),
+        "DELETE": Route("delete", instance.delete),
+    },
+    "{type}/{id}/_history": {"GET": Route("history-instance", histories.instance)},
+    "{type}/{id}/_history/{version}": {"GET": Route("vread", instance.vread)},
+    "{type}/{id}/$validate": {
+        "GET": Route("operation", operations.validate_stored),
+        "POST": Route("operation", operations.validate, body="resource"),
+    },
+}
+
+
+def shape_of(segments: tuple[str, ...]) -> str:
+    """The shape of a path: `("Patient", "1", "_history")` is `{type}/{id}/_history`."""
+    if not segments:
+        return ""
+    first = segments[0]
+    if first[0] in "_$" or first == "metadata":
+        return "/".join(segments)
+    names = ["{type}", "{id}", "", "{version}"]
+    words = [
+        segment if position > 0 and segment[0] in "_$" else names[position] if position < 4 else ""
+        for position, segment in enumerate(segments)
+    ]
+    return "/".join(words)
+
+
+def find(method: str, segments: tuple[str, ...], types: frozenset[str]) -> Route:
+    """The route of a request. Raises `NotFound` for an unknown path or type, `NotSupported` for a method it has not."""
+    by_method = ROUTES.get(shape_of(segments))
+    if by_method is None:
+        raise NotFound("There is nothing at this address", code="not-supported")
+    if segments and segments[0] not in types and segments[0][0] not in "_$" and segments[0] != "metadata":
+        raise NotFound("This is not an R4 resource type that is supported here", code="not-supported")
+    route = by_method.get("GET" if method == "HEAD" else method)
+    if route is None:
+        raise MethodMissing(f"{method} is not possible here", allowed=tuple(by_method))
+    return route
+
+
+class MethodMissing(NotSupported):
+    """405; `allowed` goes into the Allow header (RFC 7231 section 6.5.5)."""
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed

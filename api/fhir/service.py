@@ -1,0 +1,54 @@
+"""What the FHIR handlers share: the ports, limits and the request they are answering."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
+
+from api.fhir.exchange import Exchange, Reply
+from api.fhir.paging import PageLinks
+from domain.identity import ResourceKey, parse_id
+from domain.interactions.parts import Occasion, Parts
+
+
+class Limits(NamedTuple):
+    """Bounds on what one request may ask: bytes of a resource and of a Bundle, page sizes, entries of a Bundle."""
+
+    resource_bytes: int
+    bundle_bytes: int
+    page: int
+    largest_page: int
+    bundle_entries: int
+    seconds: float
+    bundle_seconds: float
+
+
+class Service(NamedTuple):
+    """Everything a handler may use."""
+
+    parts: Parts
+    pages: PageLinks
+    limits: Limits
+    capability: bytes
+    types: frozenset[str]
+
+
+class Call(NamedTuple):
+    """One request on its way through a handler. `again` sends a request made from a Bundle entry through the routes."""
+
+    exchange: Exchange
+    occasion: Occasion
+    body: bytes
+    again: Callable[[Exchange], Awaitable[Reply]]
+
+    @property
+    def type(self) -> str:
+        return self.exchange.segments[0]
+
+    @property
+    def key(self) -> ResourceKey:
+        """The resource the path names. Raises `InvalidRequest` for a bad id."""
+        return ResourceKey(self.exchange.segments[0], parse_id(self.exchange.segments[1]))
+
+
+Handler: TypeAlias = Callable[[Service, Call], Awaitable[Reply]]

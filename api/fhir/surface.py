@@ -1,0 +1,187 @@
+"""The FHIR surface as one ASGI application: authenticate, route, answer, record, send.
+
+Mounted into Litestar at `/fhir`. FHIR's paths (`$operations`, `_history`, ids with dots), its errors and its headers need
+no framework beyond the route table; a mounted application answers in half the time of a routed handler (DECISIONS.md).
+
+Two rules hold on every path: nobody is answered before being authenticated (but for the capability statement), and no
+reply leaves before its audit entry is durable. If it cannot be recorded, the reply is 503 and carries nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
+from api.fhir.exchange import Exchange, Reply
+from api.fhir.headers import require_json_answer
+from api.fhir.responses import failure_reply
+from api.fhir.routes import MethodMissing, Route, find, shape_of
+from api.fhir.service import Call, Service
+from api.logs import log
+from api.metrics import observe
+from domain.access import Caller
+from domain.errors import DomainError, InvalidRequest, OutcomeUnknown, Unavailable
+from domain.interactions.parts import Occasion, Retryable
+
+Authenticate = Callable[[str | None, str | None], Caller]
+"""Authorization header and peer address to caller; raises `Unauthenticated`."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_NO_RIGHTS: dict[str, frozenset[str]] = {}
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Visit(NamedTuple):
+    """Where a request came from: what is the same for it and for every entry of its Bundle."""
+
+    request_id: str
+    network: str | None
+    receive: Receive
+
+
+class FhirSurface:
+    """`service` answers, `authenticate` says who asks, `base_url` is what links start with."""
+
+    def __init__(self, service: Service, authenticate: Authenticate, base_url: str) -> None:
+        self._service = service
+        self._authenticate = authenticate
+        self._base_url = base_url.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        visit = Visit(_request_id(headers), (scope.get("client") or (None,))[0], receive)
+        exchange = Exchange(
+            method=scope["method"],
+            path=_path_below(scope, "/fhir"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            base_url=self._base_url,
+        )
+        try:
+            reply, interaction = await self._answer(exchange, visit)
+        except Disconnected:
+            return
+        await send_reply(send, reply, headers, request_id=visit.request_id, head=exchange.method == "HEAD")
+        seconds = time.perf_counter() - started
+        observe(interaction, reply.status, seconds)
+        log.info(
+            "request",
+            request_id=visit.request_id,
+            method=exchange.method,
+            interaction=interaction,
+            status=reply.status,
+            ms=round(seconds * 1000, 2),
+        )
+
+    async def _answer(self, exchange: Exchange, visit: Visit) -> tuple[Reply, str]:
+        """The recorded reply, and the name of the interaction it answers."""
+        caller = anonymous(visit.network)
+        route: Route | None = None
+        try:
+            route = find(exchange.method, exchange.segments, self._service.types)
+            if not route.public:
+                caller = self._authenticate(exchange.header(b"authorization"), visit.network)
+            reply = await self._handle(route, exchange, caller, visit)
+        except DomainError as error:
+            reply = failure_reply(error)
+            if isinstance(error, MethodMissing):
+                reply.headers["allow"] = ", ".join(error.allowed)
+        except Disconnected:
+            raise
+        except Exception as error:
+            reply = failure_reply(_unexpected(error, exchange, visit.request_id))
+        interaction = reply.interaction or (route.interaction if route else "unknown")
+        if reply.recorded or (route is not None and route.public):
+            return reply, interaction
+        return await self._recorded(reply, exchange, caller, visit, interaction), interaction
+
+    async def _handle(self, route: Route, exchange: Exchange, caller: Caller, visit: Visit) -> Reply:
+        limits = self._service.limits
+        require_json_answer(exchange)
+        bundle = route.body == "bundle"
+        body = exchange.body
+        if route.body and not exchange.nested:
+            body = await read_body(visit.receive, exchange.headers, limits.bundle_bytes if bundle else limits.resource_bytes)
+        occasion = Occasion(
+            caller, visit.request_id, route.interaction, exchange.query or None, _retryable(exchange, caller, body)
+        )
+
+        async def again(inner: Exchange) -> Reply:
+            return (await self._answer(inner, visit))[0]
+
+        try:
+            async with asyncio.timeout(limits.bundle_seconds if bundle else limits.seconds):
+                return await route.handler(self._service, Call(exchange, occasion, body, again))
+        except TimeoutError as error:
+            if exchange.method in _WRITES:
+                raise OutcomeUnknown("The request took too long; it may or may not have been carried out") from error
+            raise Unavailable("The request took too long") from error
+
+    async def _recorded(
+        self, reply: Reply, exchange: Exchange, caller: Caller, visit: Visit, interaction: str
+    ) -> Reply:
+        occasion = Occasion(caller, visit.request_id, interaction, exchange.query or None)
+        targets = reply.targets or _target_of(exchange)
+        entry = occasion.entry(self._service.parts, reply.status, targets, reply.patients)
+        try:
+            await self._service.parts.trail.record(entry)
+        except DomainError as error:
+            return failure_reply(error)
+        return reply
+
+
+def anonymous(network: str | None) -> Caller:
+    """Who is recorded when nobody could be authenticated; holds no right."""
+    return Caller("anonymous", "", "", _NO_RIGHTS, network)
+
+
+def _target_of(exchange: Exchange) -> tuple[str, ...]:
+    """What a request that found nothing was about: the resource its path names, when it names one."""
+    if shape_of(exchange.segments).startswith("{type}/{id}"):
+        return (f"{exchange.segments[0][:64]}/{exchange.segments[1][:64]}",)
+    return ()
+
+
+def _unexpected(error: Exception, exchange: Exchange, request_id: str) -> DomainError:
+    """A failure nobody foresaw: logged by type and place (never by message, which may quote content), answered as 500."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else "?"
+    log.error("unexpected failure", request_id=request_id, method=exchange.method, kind=type(error).__name__, where=where)
+    return DomainError(f"Something went wrong here; the request id is {request_id}", code="exception")
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id")
+    return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+
+
+def _path_below(scope: Scope, mount: str) -> str:
+    """The path below the mount, still percent-encoded: an encoded slash belongs to its segment."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0].decode("latin-1").removeprefix(mount)
+
+
+def _retryable(exchange: Exchange, caller: Caller, body: bytes) -> Retryable | None:
+    """The Idempotency-Key of a write, bound to its caller and to the request it was first used for."""
+    if exchange.retryable is not None:
+        return exchange.retryable
+    key = exchange.header(b"idempotency-key")
+    if key is None or exchange.method not in _WRITES:
+        return None
+    if _KEY.fullmatch(key) is None:
+        raise InvalidRequest("An Idempotency-Key is 1 to 200 visible ASCII characters", code="value")
+    digest = hashlib.sha256(f"{exchange.method} {exchange.path}?{exchange.query}\n".encode())
+    digest.update(body)
+    return Retryable(f"{caller.subject}|{caller.client}|{key}", digest.digest())
+
+
