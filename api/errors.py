@@ -33,7 +33,6 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
 }
 
 
-
 def status_of(error: errors.DomainError) -> int:
     """The HTTP status of a failure."""
     return next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)

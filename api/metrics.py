@@ -15,7 +15,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 _seconds = Histogram(
-    "chartvault_request_seconds", "Time from the request line to the last byte of the reply", ["interaction"], buckets=_BUCKETS
+    "chartvault_request_seconds",
+    "Time from the request line to the last byte of the reply",
+    ["interaction"],
+    buckets=_BUCKETS,
 )
 _requests = Counter("chartvault_requests_total", "Requests answered", ["interaction", "status"])
 

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from fhir_mapping.bundle import AnswerEntry, response_bundle
+from fhir_mapping.bundle_reading import decode_bundle
+from fhir_mapping.outcome import outcome_of
+from fhir_mapping.validation import parse
+
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.headers import preference, require_json
 from api.fhir.responses import bundle_reply
@@ -18,10 +23,6 @@ from domain.interactions.pacing import side_by_side
 from domain.interactions.parts import Answer, Retryable
 from domain.interactions.patch import patch_document
 from domain.interactions.transaction import transaction
-from fhir_mapping.bundle import AnswerEntry, response_bundle
-from fhir_mapping.bundle_reading import decode_bundle
-from fhir_mapping.outcome import outcome_of
-from fhir_mapping.validation import parse
 
 _OUTCOME = b'{"resourceType":"OperationOutcome"'
 _INHERITED = (b"prefer", b"accept", b"authorization")
@@ -39,7 +40,9 @@ async def process(service: Service, call: Call) -> Reply:
         return await _transaction(service, call, bundle.entries)
     if bundle.type == "batch":
         return await _batch(call, bundle.entries)
-    raise InvalidRequest("Only Bundles of type batch and transaction are processed", expression="Bundle.type", code="value")
+    raise InvalidRequest(
+        "Only Bundles of type batch and transaction are processed", expression="Bundle.type", code="value"
+    )
 
 
 async def _transaction(service: Service, call: Call, entries: list[Entry]) -> Reply:

@@ -38,7 +38,10 @@ class Reply(msgspec.Struct):
 
 
 class Exchange:
-    """A request (`nested`: an entry of a Bundle): method, path segments below the base (percent-decoded one by one), query, headers, body."""
+    """A request: method, path segments below the base (percent-decoded one by one), query, headers, body.
+
+    `nested` marks an entry of a Bundle.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class Exchange:
         self.body = body
         self.retryable = retryable
         self.nested = nested
-        self.segments = tuple([unquote(segment) if "%" in segment else segment for segment in path.split("/") if segment])
+        self.segments = tuple(
+            [unquote(segment) if "%" in segment else segment for segment in path.split("/") if segment]
+        )
 
     def header(self, name: bytes) -> str | None:
         """A header's value; names are lower-case."""

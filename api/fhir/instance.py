@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.fhir.headers import if_match, known, media_type, require_json
 from api.fhir.exchange import Reply
+from api.fhir.headers import if_match, known, media_type, require_json
 from api.fhir.responses import resource_reply, written_reply
 from api.fhir.service import Call, Service
 from domain.interactions.delete import delete as delete_resource

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fhir_mapping.outcome import operation_outcome
+from fhir_mapping.validation import parse
+
 from api.fhir.exchange import Reply
 from api.fhir.headers import require_json
 from api.fhir.responses import bundle_reply
@@ -10,8 +13,6 @@ from domain.identity import FhirJson
 from domain.interactions.read import read
 from domain.operations.validate import validate as validate_content
 from domain.revision import encode
-from fhir_mapping.outcome import operation_outcome
-from fhir_mapping.validation import parse
 
 
 async def validate(service: Service, call: Call) -> Reply:

@@ -68,7 +68,9 @@ class PageLinks:
             state = msgspec.msgpack.decode(plain, type=_Sealed)
             place = msgspec.msgpack.decode(state.place, type=kind)
         except (ValueError, InvalidTag, msgspec.MsgspecError) as error:
-            raise InvalidRequest("This page link was not written by this server for this request", code="value") from error
+            raise InvalidRequest(
+                "This page link was not written by this server for this request", code="value"
+            ) from error
         if state.subject != subject:
             raise InvalidRequest("This page link was not written by this server for this request", code="value")
         if state.expires < time.time():

@@ -7,6 +7,9 @@ decoded only when the client asks for a part of them or for a readable form.
 from __future__ import annotations
 
 import msgspec
+from fhir_mapping.outcome import operation_outcome, outcome_of
+from fhir_mapping.subset import Subset, read_subset
+from fhir_mapping.validation import parse
 
 from api.errors import headers_of, status_of
 from api.fhir.exchange import FHIR_JSON, Exchange, Reply
@@ -15,9 +18,6 @@ from domain.errors import DomainError, Issue
 from domain.identity import etag
 from domain.interactions.parts import Answer
 from domain.revision import encode
-from fhir_mapping.outcome import operation_outcome, outcome_of
-from fhir_mapping.subset import Subset, read_subset
-from fhir_mapping.validation import parse
 
 CONTENT_TYPE = f"{FHIR_JSON}; charset=utf-8"
 

@@ -109,7 +109,9 @@ class FhirSurface:
         bundle = route.body == "bundle"
         body = exchange.body
         if route.body and not exchange.nested:
-            body = await read_body(visit.receive, exchange.headers, limits.bundle_bytes if bundle else limits.resource_bytes)
+            body = await read_body(
+                visit.receive, exchange.headers, limits.bundle_bytes if bundle else limits.resource_bytes
+            )
         occasion = Occasion(
             caller, visit.request_id, route.interaction, exchange.query or None, _retryable(exchange, caller, body)
         )
@@ -156,7 +158,9 @@ def _unexpected(error: Exception, exchange: Exchange, request_id: str) -> Domain
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f"{place.tb_frame.f_code.co_name}:{place.tb_lineno}" if place is not None else "?"
-    log.error("unexpected failure", request_id=request_id, method=exchange.method, kind=type(error).__name__, where=where)
+    log.error(
+        "unexpected failure", request_id=request_id, method=exchange.method, kind=type(error).__name__, where=where
+    )
     return DomainError(f"Something went wrong here; the request id is {request_id}", code="exception")
 
 
@@ -183,5 +187,3 @@ def _retryable(exchange: Exchange, caller: Caller, body: bytes) -> Retryable | N
     digest = hashlib.sha256(f"{exchange.method} {exchange.path}?{exchange.query}\n".encode())
     digest.update(body)
     return Retryable(f"{caller.subject}|{caller.client}|{key}", digest.digest())
-
-

@@ -69,5 +69,3 @@ async def search_by_post(service: Service, call: Call) -> Reply:
     except UnicodeDecodeError as error:
         raise InvalidRequest("The body is not UTF-8", code="value") from error
     return await search_pairs(service, call, [*call.exchange.pairs, *posted])
-
-

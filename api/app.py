@@ -1,0 +1,55 @@
+"""The application: Litestar with the FHIR surface mounted at `/fhir`, the documentation, probes and metrics.
+
+`create_app` is the factory the server calls in each worker; it reads the settings from the environment. What it needs from
+storage is opened when the application starts and closed when it stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request, Response, asgi
+from litestar.exceptions import HTTPException
+from litestar.types import Receive, Scope, Send
+
+from api import docs, health, wiring
+from api.fhir.surface import FhirSurface
+from api.logs import configure
+from api.settings import Settings, load_settings
+
+
+@asgi("/fhir", is_mount=True)
+async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
+    """Everything below `/fhir`."""
+    surface: FhirSurface = scope["litestar_app"].state.fhir
+    await surface(scope, receive, send)  # type: ignore[arg-type]
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The application for `settings`, by default those of the environment."""
+    chosen = settings or load_settings()
+    configure(chosen.log_level)
+
+    @asynccontextmanager
+    async def open_parts(app: Litestar) -> AsyncIterator[None]:
+        async with wiring.opened(chosen) as parts:
+            app.state.fhir = wiring.fhir_surface(chosen, parts)
+            app.state.ready = parts.ready
+            yield
+
+    return Litestar(
+        route_handlers=[fhir, *docs.HANDLERS, *health.HANDLERS],
+        lifespan=[open_parts],
+        openapi_config=None,
+        exception_handlers={HTTPException: _problem},
+        logging_config=None,
+    )
+
+
+def _problem(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    """Failures outside FHIR as problem+json (RFC 9457)."""
+    body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
+    headers = dict(error.headers or {})
+    return Response(body, status_code=error.status_code, media_type="application/problem+json", headers=headers)
