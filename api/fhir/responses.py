@@ -6,16 +6,18 @@ decoded only when the client asks for a part of them or for a readable form.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from fhir_mapping.outcome import operation_outcome, outcome_of
-from fhir_mapping.subset import Subset, read_subset
+from fhir_mapping.subset import parse_summary, summarised, with_elements
 from fhir_mapping.validation import parse
 
 from api.errors import headers_of, status_of
 from api.fhir.exchange import FHIR_JSON, Exchange, Reply
 from api.fhir.headers import flag, http_date, preference
 from domain.errors import DomainError, Issue
-from domain.identity import etag
+from domain.identity import FhirJson, etag
 from domain.interactions.parts import Answer
 from domain.revision import encode
 
@@ -73,11 +75,23 @@ def bundle_reply(exchange: Exchange, body: bytes, status: int = 200) -> Reply:
     return Reply(status, {"content-type": CONTENT_TYPE}, body)
 
 
+Subset = Callable[[FhirJson], FhirJson]
+
+
 def subset_of(exchange: Exchange) -> Subset | None:
-    """Which part of each resource the client asks for; `None` for all of it."""
+    """Which part of each resource the client asks for; `None` for all of it.
+
+    https://hl7.org/fhir/R4/search.html#summary, https://hl7.org/fhir/R4/search.html#elements
+    """
     if not exchange.query:
         return None
-    return read_subset(summary=exchange.parameter("_summary"), elements=exchange.parameter("_elements"))
+    asked, names = exchange.parameter("_summary"), exchange.parameter("_elements")
+    if asked is not None:
+        summary = parse_summary(asked)
+        return None if summary == "false" else lambda content: summarised(content, summary)
+    if names:
+        return lambda content: with_elements(content, names.split(","))
+    return None
 
 
 def shaped(exchange: Exchange, body: bytes) -> bytes:
@@ -90,4 +104,4 @@ def shaped(exchange: Exchange, body: bytes) -> bytes:
 
 def cut(subset: Subset, body: bytes) -> bytes:
     """The part of a resource that `subset` selects, as JSON."""
-    return encode(subset.of(parse(body)))
+    return encode(subset(parse(body)))

@@ -1,0 +1,164 @@
+"""Everything put together, in reading order: the only module that imports storage.
+
+`opened` builds and starts what one process needs and takes it down again in reverse; the server, the commands and the tests
+all go through it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from api.auth import authenticator
+from api.fhir.paging import PageLinks
+from api.fhir.service import Limits, Service
+from api.fhir.surface import FhirSurface
+from api.settings import Settings
+from domain.errors import Unavailable
+from domain.interactions.parts import Parts
+from fhir_mapping.capability import Capabilities, ParameterRow
+from fhir_mapping.index_terms import Describer
+from fhir_mapping.patches import PatchDocuments
+from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.references import ResourceLinks
+from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.tables import RESOURCE_TYPES
+from fhir_mapping.validation import Validation
+from storage.crypto.keys import Keyring
+from storage.crypto.master_key import MasterKey
+from storage.mongo import client as mongo
+from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.indexes import create_collections
+from storage.mongo.revisions import MongoRevisionStore
+
+MB = 1024 * 1024
+
+
+class Opened(NamedTuple):
+    """What one process holds while it runs."""
+
+    client: mongo.Client
+    database: mongo.Database
+    keyring: Keyring
+    store: MongoRevisionStore
+    trail: MongoAuditTrail
+    parts: Parts
+
+    async def ready(self) -> None:
+        """Raise `Unavailable` while the database does not answer."""
+        if not await mongo.answers(self.client):
+            raise Unavailable("The database does not answer")
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Opened]:
+    """Connect, check, create what is missing, and close in reverse order at the end.
+
+    `settings.mongodb_uri` must be set: starting the embedded server is the command's business. Raises `Unavailable` when the
+    database or the keys cannot be reached, or when the deployment cannot keep the product's promises.
+    """
+    if settings.mongodb_uri is None:
+        raise Unavailable("No database: CHARTVAULT_MONGODB_URI is not set and no embedded server runs")
+    client = mongo.connect(settings.mongodb_uri, pool_size=settings.mongodb_pool_size)
+    try:
+        await mongo.require_safe(client)
+        database = mongo.data_database(client, settings.database)
+        await create_collections(database)
+        keyring = await open_keyring(settings, client)
+        try:
+            store = MongoRevisionStore(database, keyring)
+            trail = MongoAuditTrail(database, keyring)
+            try:
+                yield Opened(client, database, keyring, store, trail, parts_of(store, trail))
+            finally:
+                await store.close()
+                await trail.close()
+        finally:
+            await keyring.close()
+    finally:
+        await client.close()
+
+
+async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
+    """The keyring under the master key the settings name."""
+    options = settings.kms_options
+    if settings.kms_provider == "local":
+        options = {"path": str(settings.data_dir / "master-key"), **options}
+    master = MasterKey(settings.kms_provider, options, settings.kms_credentials, settings.kms_tls)
+    return await Keyring.start(
+        client,
+        master,
+        database=settings.keys_database,
+        production=settings.profile == "production",
+        cached_owners=settings.key_cache_size,
+        ttl_seconds=settings.key_cache_seconds,
+    )
+
+
+def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail) -> Parts:
+    """The ports of the use cases."""
+    return Parts(
+        store=store,
+        trail=trail,
+        validate=Validation(),
+        describe=Describer(),
+        search=QueryStrings(),
+        links=ResourceLinks(),
+        patches=PatchDocuments(),
+        clock=lambda: datetime.now(UTC),
+        new_id=new_id,
+    )
+
+
+def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
+    """The FHIR surface over what `opened` holds."""
+    service = Service(
+        parts=opened.parts,
+        pages=PageLinks(opened.keyring.service.link_secret),
+        limits=Limits(
+            resource_bytes=settings.max_resource_mb * MB,
+            bundle_bytes=settings.max_bundle_mb * MB,
+            page=settings.page_size,
+            largest_page=settings.max_page_size,
+            bundle_entries=settings.max_bundle_entries,
+            seconds=settings.request_seconds,
+            bundle_seconds=settings.bundle_seconds,
+        ),
+        capability=capabilities().body(settings.fhir_base),
+        types=frozenset(RESOURCE_TYPES),
+    )
+    return FhirSurface(service, authenticator(settings).authenticate, settings.fhir_base)
+
+
+def capabilities() -> Capabilities:
+    """What this release can do, from the tables it is made of."""
+    parameters = {
+        name: [ParameterRow(code, parameter.type) for code, parameter in parameters_of(name).items()] for name in RESOURCE_TYPES
+    }
+    return Capabilities(release=release(), built=datetime(2026, 11, 20, tzinfo=UTC), parameters=parameters)
+
+
+def release() -> str:
+    """The version of the installed package."""
+    try:
+        return version("chartvault")
+    except PackageNotFoundError:
+        return "0"
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562 section 5.7): 48 bits of time, the rest random.
+
+    Ids that grow with time are appended at one end of every index instead of all over it.
+    """
+    stamp = time.time_ns() // 1_000_000
+    value = int.from_bytes(os.urandom(10)) | stamp << 80
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
