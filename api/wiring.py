@@ -14,6 +14,17 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from fhir_mapping.capability import Capabilities, ParameterRow
+from fhir_mapping.index_terms import Describer
+from fhir_mapping.patches import PatchDocuments
+from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.references import ResourceLinks
+from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.validation import Validation
+from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.indexes import create_collections
+from storage.mongo.revisions import MongoRevisionStore
+
 from api.auth import authenticator
 from api.fhir.paging import PageLinks
 from api.fhir.service import Limits, Service
@@ -21,20 +32,10 @@ from api.fhir.surface import FhirSurface
 from api.settings import Settings
 from domain.errors import Unavailable
 from domain.interactions.parts import Parts
-from fhir_mapping.capability import Capabilities, ParameterRow
-from fhir_mapping.index_terms import Describer
-from fhir_mapping.patches import PatchDocuments
-from fhir_mapping.query_string import QueryStrings
-from fhir_mapping.references import ResourceLinks
-from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
-from fhir_mapping.validation import Validation
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey
 from storage.mongo import client as mongo
-from storage.mongo.audit import MongoAuditTrail
-from storage.mongo.indexes import create_collections
-from storage.mongo.revisions import MongoRevisionStore
 
 MB = 1024 * 1024
 
@@ -138,7 +139,8 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
 def capabilities() -> Capabilities:
     """What this release can do, from the tables it is made of."""
     parameters = {
-        name: [ParameterRow(code, parameter.type) for code, parameter in parameters_of(name).items()] for name in RESOURCE_TYPES
+        name: [ParameterRow(code, parameter.type) for code, parameter in parameters_of(name).items()]
+        for name in RESOURCE_TYPES
     }
     return Capabilities(release=release(), built=datetime(2026, 11, 20, tzinfo=UTC), parameters=parameters)
 

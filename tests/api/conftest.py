@@ -1,0 +1,47 @@
+"""The application over a real MongoDB, and a client that speaks HTTP to it in the same event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from api.app import create_app
+from api.settings import Settings
+from api.tokens import mint
+
+BASE = "http://127.0.0.1:8000/fhir"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mongo_uri: str, database: str) -> Settings:
+    """Settings of an installation of its own."""
+    return Settings(
+        data_dir=tmp_path, mongodb_uri=mongo_uri, database=database, keys_database=f"{database}_keys", log_level="error"
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    """The application, started."""
+    app = create_app(settings)
+    async with app.lifespan():
+        yield app
+
+
+@pytest.fixture
+def token(settings: Settings) -> str:
+    """A token that may do everything."""
+    return mint(settings, scopes="system/*.cruds", lifetime_seconds=600)
+
+
+@pytest.fixture
+async def fhir(app: Litestar, token: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the FHIR base with that token."""
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/fhir+json"}
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers, timeout=30) as client:
+        yield client
