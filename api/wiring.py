@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from fhir_mapping.capability import Capabilities, ParameterRow
-from fhir_mapping.index_terms import Describer
+from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
 from fhir_mapping.references import ResourceLinks
@@ -75,7 +75,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             store = MongoRevisionStore(database, keyring)
             trail = MongoAuditTrail(database, keyring)
             try:
-                yield Opened(client, database, keyring, store, trail, parts_of(store, trail))
+                yield Opened(client, database, keyring, store, trail, parts_of(store, trail, settings.fhir_base))
             finally:
                 await store.close()
                 await trail.close()
@@ -101,14 +101,14 @@ async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
     )
 
 
-def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail) -> Parts:
-    """The ports of the use cases."""
+def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str) -> Parts:
+    """The ports of the use cases; `base_url` is the address under which references mean this server."""
     return Parts(
         store=store,
         trail=trail,
         validate=Validation(),
-        describe=Describer(),
-        search=QueryStrings(),
+        describe=IndexTerms(base_url),
+        search=QueryStrings(base_url),
         links=ResourceLinks(),
         patches=PatchDocuments(),
         clock=lambda: datetime.now(UTC),
@@ -139,7 +139,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
 def capabilities() -> Capabilities:
     """What this release can do, from the tables it is made of."""
     parameters = {
-        name: [ParameterRow(code, parameter.type) for code, parameter in parameters_of(name).items()]
+        name: [ParameterRow(code, each.kind) for code, each in parameters_of(name).items() if each.indexed]
         for name in RESOURCE_TYPES
     }
     return Capabilities(release=release(), built=datetime(2026, 11, 20, tzinfo=UTC), parameters=parameters)

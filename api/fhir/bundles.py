@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fhir_mapping.bundle import AnswerEntry, response_bundle
 from fhir_mapping.bundle_reading import decode_bundle
 from fhir_mapping.outcome import outcome_of
-from fhir_mapping.validation import parse
+from fhir_mapping.json_text import parse
 
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.headers import preference, require_json

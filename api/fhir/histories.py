@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from fhir_mapping.bundle import VersionEntry, history_bundle
-from fhir_mapping.search_values.date import parse_instant, parse_interval
+from fhir_mapping.search_values.date import parse_date_interval
 
 from api.fhir.exchange import Reply
 from api.fhir.paging import HistoryPlace
@@ -66,10 +66,10 @@ def _bounded(service: Service, query: HistoryQuery, parameters: dict[str, str]) 
     count = parameters.get("_count", str(service.limits.page))
     if not (count.isascii() and count.isdecimal()) or len(count) > 9:
         raise InvalidRequest("_count is a whole number", code="value", expression="_count")
-    low, high = parse_interval(parameters["_at"]) if "_at" in parameters else (None, None)
+    low, high = parse_date_interval(parameters["_at"], what="_at") if "_at" in parameters else (None, None)
     return msgspec.structs.replace(
         query,
-        since=parse_instant(parameters["_since"]) if "_since" in parameters else None,
+        since=parse_date_interval(parameters["_since"], what="_since")[0] if "_since" in parameters else None,
         at_low=low,
         at_high=high,
         count=min(int(count), service.limits.largest_page),

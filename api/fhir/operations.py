@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhir_mapping.outcome import operation_outcome
-from fhir_mapping.validation import parse
+from fhir_mapping.json_text import parse
 
 from api.fhir.exchange import Reply
 from api.fhir.headers import require_json

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 from fhir_mapping.outcome import operation_outcome, outcome_of
 from fhir_mapping.subset import parse_summary, summarised, with_elements
-from fhir_mapping.validation import parse
+from fhir_mapping.json_text import parse
 
 from api.errors import headers_of, status_of
 from api.fhir.exchange import FHIR_JSON, Exchange, Reply
