@@ -20,7 +20,7 @@ from api.logs import configure
 from api.settings import Settings, load_settings
 
 
-@asgi("/fhir", is_mount=True)
+@asgi("/fhir", is_mount=True, copy_scope=False)
 async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
     """Everything below `/fhir`."""
     surface: FhirSurface = scope["litestar_app"].state.fhir

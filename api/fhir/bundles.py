@@ -33,7 +33,7 @@ async def process(service: Service, call: Call) -> Reply:
     require_json(call.exchange)
     if call.exchange.nested:
         raise InvalidRequest("A Bundle cannot be processed inside a Bundle", code="not-supported")
-    bundle = await decode_bundle(call.body)
+    bundle = decode_bundle(call.body)
     if len(bundle.entries) > service.limits.bundle_entries:
         raise TooCostly(f"More than {service.limits.bundle_entries} entries", expression="Bundle.entry")
     if bundle.type == "transaction":
