@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,8 +29,21 @@ def settings(tmp_path: Path, mongo_uri: str, database: str) -> Settings:
 async def app(settings: Settings) -> AsyncIterator[Litestar]:
     """The application, started."""
     app = create_app(settings)
-    async with app.lifespan():
-        yield app
+    started, done = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:  # one task from beginning to end: cancel scopes must be left where they were entered
+        async with app.lifespan():
+            started.set()
+            await done.wait()
+
+    life = asyncio.create_task(live())
+    waiting = asyncio.create_task(started.wait())
+    await asyncio.wait([life, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if life.done():
+        life.result()
+    yield app
+    done.set()
+    await life
 
 
 @pytest.fixture
