@@ -207,7 +207,7 @@ async def test_a_batch_answers_each_entry_alone(fhir: httpx.AsyncClient) -> None
             entry("POST", "Patient", patient("batch"), None, ifNoneExist="identifier=urn:mrn|batch"),
             entry("GET", f"http://127.0.0.1:8000/fhir/Patient/{logical_id}/_history/1"),
             entry("GET", "Patient?identifier=urn:mrn|batch"),
-            entry("POST", "", bundle(kind="batch")),
+            entry("POST", "/", bundle(kind="batch")),
             kind="batch",
         ),
     )
