@@ -14,17 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from fhir_mapping.capability import Capabilities, ParameterRow
-from fhir_mapping.index_terms import IndexTerms
-from fhir_mapping.patches import PatchDocuments
-from fhir_mapping.query_string import QueryStrings
-from fhir_mapping.references import ResourceLinks
-from fhir_mapping.search_parameters import parameters_of
-from fhir_mapping.validation import Validation
-from storage.mongo.audit import MongoAuditTrail
-from storage.mongo.indexes import create_collections
-from storage.mongo.revisions import MongoRevisionStore
-
 from api.auth import authenticator
 from api.fhir.paging import PageLinks
 from api.fhir.service import Limits, Service
@@ -32,10 +21,21 @@ from api.fhir.surface import FhirSurface
 from api.settings import Settings
 from domain.errors import Unavailable
 from domain.interactions.parts import Parts
+from fhir_mapping.capability import Capabilities, ParameterRow
+from fhir_mapping.index_terms import IndexTerms
+from fhir_mapping.patches import PatchDocuments
+from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.references import ResourceLinks
+from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
+from fhir_mapping.validation import Validation
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey
+from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
+from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.indexes import create_collections
+from storage.mongo.revisions import MongoRevisionStore
 
 MB = 1024 * 1024
 
@@ -54,6 +54,16 @@ class Opened(NamedTuple):
         """Raise `Unavailable` while the database does not answer."""
         if not await mongo.answers(self.client):
             raise Unavailable("The database does not answer")
+
+
+def embedded_mongo(settings: Settings) -> EmbeddedMongo:
+    """The private MongoDB of this installation, not yet started."""
+    return EmbeddedMongo(
+        settings.data_dir / "mongodb",
+        binary=settings.mongod,
+        cache_mb=settings.embedded_cache_mb,
+        oplog_mb=settings.embedded_oplog_mb,
+    )
 
 
 @asynccontextmanager

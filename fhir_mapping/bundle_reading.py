@@ -3,7 +3,7 @@
 A Bundle of thousands of entries would hold the event loop for a second if it were decoded and checked at once. Here
 only the envelope is: each resource is cut out of the body as it stands and a stand-in put in its place, so that the envelope
 passes through exactly the checks every resource passes through. The resources are decoded one at a time, when their
-turn comes, by `resource_of`.
+turn comes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from domain.errors import InvalidContent, Issue
+from domain.errors import InvalidContent
 from domain.identity import FhirJson
-from domain.ports import Validate
+from domain.interactions.entries import Entry
 from fhir_mapping.json_text import hidden_problems, parse
 from fhir_mapping.problems import Problem, issues_of
 from fhir_mapping.structure import check_resource
@@ -23,24 +23,11 @@ _STAND_IN = b'{"resourceType":"Patient"}'
 _CARRYING = frozenset({"POST", "PUT", "PATCH"})
 
 
-class EntryIn(NamedTuple):
-    """One entry as sent. `resource` is its JSON, neither decoded nor checked."""
-
-    full_url: str | None
-    method: str
-    url: str
-    if_none_exist: str | None
-    if_match: str | None
-    if_none_match: str | None
-    if_modified_since: str | None
-    resource: bytes | None
-
-
 class BundleIn(NamedTuple):
     """`type` is `batch` or `transaction`."""
 
     type: str
-    entries: list[EntryIn]
+    entries: list[Entry]
 
 
 class _Entry(msgspec.Struct):
@@ -67,22 +54,6 @@ def decode_bundle(body: bytes) -> BundleIn:
         raise InvalidContent("The Bundle breaks the rules of FHIR", issues=issues_of(problems, "Bundle"))
     entries = content.get("entry", [])
     return BundleIn(content["type"], [_entry(e, r) for e, r in zip(entries, resources, strict=True)])
-
-
-def resource_of(entry: EntryIn, index: int, validate: Validate, resource_type: str | None = None) -> FhirJson:
-    """The resource of entry `index`, decoded and checked. Raises `InvalidContent`, naming places in the Bundle."""
-    if entry.resource is None:
-        expression = f"Bundle.entry[{index}].resource"
-        raise InvalidContent("The entry has no resource", code="required", expression=expression)
-    try:
-        return validate.decode(entry.resource, resource_type)
-    except InvalidContent as error:
-        raise InvalidContent(error.message, issues=[_in_entry(issue, index) for issue in error.issues]) from None
-
-
-def _in_entry(issue: Issue, index: int) -> Issue:
-    _, dot, rest = (issue.expression or "").partition(".")
-    return msgspec.structs.replace(issue, expression=f"Bundle.entry[{index}].resource{dot}{rest}")
 
 
 def _take_out(body: bytes) -> tuple[bytes, list[bytes | None]]:
@@ -124,15 +95,15 @@ def _request_problems(content: FhirJson) -> list[Problem]:
     return problems
 
 
-def _entry(entry: FhirJson, resource: bytes | None) -> EntryIn:
+def _entry(entry: FhirJson, resource: bytes | None) -> Entry:
     request = entry["request"]
-    return EntryIn(
-        entry.get("fullUrl"),
-        request["method"],
-        request["url"],
-        request.get("ifNoneExist"),
-        request.get("ifMatch"),
-        request.get("ifNoneMatch"),
-        request.get("ifModifiedSince"),
-        resource,
+    return Entry(
+        method=request["method"],
+        url=request["url"],
+        full_url=entry.get("fullUrl"),
+        resource=resource,
+        if_none_exist=request.get("ifNoneExist"),
+        if_match=request.get("ifMatch"),
+        if_none_match=request.get("ifNoneMatch"),
+        if_modified_since=request.get("ifModifiedSince"),
     )

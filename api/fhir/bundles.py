@@ -8,11 +8,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from fhir_mapping.bundle import AnswerEntry, response_bundle
-from fhir_mapping.bundle_reading import decode_bundle
-from fhir_mapping.outcome import outcome_of
-from fhir_mapping.json_text import parse
-
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.headers import preference, require_json
 from api.fhir.responses import bundle_reply
@@ -23,6 +18,10 @@ from domain.interactions.pacing import side_by_side
 from domain.interactions.parts import Answer, Retryable
 from domain.interactions.patch import patch_document
 from domain.interactions.transaction import transaction
+from fhir_mapping.bundle import AnswerEntry, response_bundle
+from fhir_mapping.bundle_reading import decode_bundle
+from fhir_mapping.json_text import parse
+from fhir_mapping.outcome import outcome_of
 
 _OUTCOME = b'{"resourceType":"OperationOutcome"'
 _INHERITED = (b"prefer", b"accept", b"authorization")

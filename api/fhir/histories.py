@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from fhir_mapping.bundle import VersionEntry, history_bundle
-from fhir_mapping.search_values.date import parse_date_interval
 
 from api.fhir.exchange import Reply
 from api.fhir.paging import HistoryPlace
@@ -15,6 +13,8 @@ from domain.errors import Gone, InvalidRequest
 from domain.interactions.history import Past
 from domain.interactions.history import history as past_of
 from domain.search import HistoryQuery
+from fhir_mapping.bundle import VersionEntry, history_bundle
+from fhir_mapping.search_values.date import parse_date_interval
 
 _KNOWN = frozenset({"_since", "_at", "_count", "_format", "_pretty", "_sort", "_summary", "_elements", PAGE})
 

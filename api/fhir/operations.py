@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from fhir_mapping.outcome import operation_outcome
-from fhir_mapping.json_text import parse
-
 from api.fhir.exchange import Reply
 from api.fhir.headers import require_json
 from api.fhir.responses import bundle_reply
@@ -13,6 +10,8 @@ from domain.identity import FhirJson
 from domain.interactions.read import read
 from domain.operations.validate import validate as validate_content
 from domain.revision import encode
+from fhir_mapping.json_text import parse
+from fhir_mapping.outcome import operation_outcome
 
 
 async def validate(service: Service, call: Call) -> Reply:

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from fhir_mapping.outcome import operation_outcome, outcome_of
-from fhir_mapping.subset import parse_summary, summarised, with_elements
-from fhir_mapping.json_text import parse
 
 from api.errors import headers_of, status_of
 from api.fhir.exchange import FHIR_JSON, Exchange, Reply
@@ -20,6 +17,9 @@ from domain.errors import DomainError, Issue
 from domain.identity import FhirJson, etag
 from domain.interactions.parts import Answer
 from domain.revision import encode
+from fhir_mapping.json_text import parse
+from fhir_mapping.outcome import operation_outcome, outcome_of
+from fhir_mapping.subset import parse_summary, summarised, with_elements
 
 CONTENT_TYPE = f"{FHIR_JSON}; charset=utf-8"
 

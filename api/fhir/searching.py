@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 import msgspec
-from fhir_mapping.bundle import FoundEntry, searchset
-from fhir_mapping.outcome import advisory
 
 from api.fhir.exchange import Reply
 from api.fhir.headers import preference
@@ -23,6 +21,8 @@ from domain.identity import FhirJson
 from domain.interactions.search import Found
 from domain.interactions.search import search as find
 from domain.search import ParsedSearch
+from fhir_mapping.bundle import FoundEntry, searchset
+from fhir_mapping.outcome import advisory
 
 PAGE = "_page"
 
