@@ -10,15 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from domain.identity import FhirJson
 from fhir_mapping.fhirpath import children_of, evaluate, holds, target_type
 from fhir_mapping.fhirpath_syntax import Binary, Call, Expression, Group, Literal, Member, Path, Step, parse
 
 Reader = TypeVar("Reader")
-Filter: TypeAlias = Call
-"""A `where(…)`: the tree itself, so that equal filters of two parameters are one step."""
+
+
+class Filter(NamedTuple):
+    """A `where(…)` on values of a type. Holds the tree itself, so that equal filters of two parameters are one step."""
+
+    call: Call
+    type: str
 
 
 class Route(NamedTuple):
@@ -73,12 +78,12 @@ def _members(route: Route, name: str) -> Iterator[Route]:
         yield Route((*route.steps, element.name), element.type.lstrip("#"), element.targets)
 
 
-def _filtered(route: Route, step: Filter) -> Route:
+def _filtered(route: Route, step: Call) -> Route:
     wanted = _resolved_type(step)
-    return Route((*route.steps, step), route.type, frozenset({wanted}) if wanted else route.targets)
+    return Route((*route.steps, Filter(step, route.type)), route.type, frozenset({wanted}) if wanted else route.targets)
 
 
-def _resolved_type(step: Filter) -> str | None:
+def _resolved_type(step: Call) -> str | None:
     """The type of `where(resolve() is Type)`."""
     match step.arguments:
         case (Path(None, (Call("resolve"), Call("is", type_name=wanted))),):
@@ -86,7 +91,7 @@ def _resolved_type(step: Filter) -> str | None:
     return None
 
 
-def _predicate(step: Filter, type_name: str) -> Callable[[Any], bool]:
+def _predicate(step: Call, type_name: str) -> Callable[[Any], bool]:
     """A filter as a function of one value; the two shapes of the official definitions without evaluation."""
     wanted = _resolved_type(step)
     if wanted is not None:
@@ -117,13 +122,13 @@ class _Node(Generic[Reader]):
         self.children: dict[str, _Node[Reader]] = {}
         self.filters: dict[Filter, tuple[Callable[[Any], bool], _Node[Reader]]] = {}
 
-    def at(self, steps: tuple[str | Filter, ...], type_name: str) -> _Node[Reader]:
+    def at(self, steps: tuple[str | Filter, ...]) -> _Node[Reader]:
         node = self
         for step in steps:
             if isinstance(step, str):
                 node = node.children.setdefault(step, _Node())
             else:
-                node = node.filters.setdefault(step, (_predicate(step, type_name), _Node()))[1]
+                node = node.filters.setdefault(step, (_predicate(*step), _Node()))[1]
         return node
 
 
@@ -135,7 +140,7 @@ class Plan(Generic[Reader]):
         self._evaluated: list[tuple[Expression, Callable[[str], Reader]]] = []
 
     def add(self, route: Route, reader: Reader) -> None:
-        self._root.at(route.steps, route.type).readers.append(reader)
+        self._root.at(route.steps).readers.append(reader)
 
     def add_evaluated(self, expression: str, reader_of: Callable[[str], Reader]) -> None:
         """File an expression that is not a path; `reader_of` chooses the reader by the FHIR type of each value."""

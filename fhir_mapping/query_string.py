@@ -139,8 +139,8 @@ class QueryStrings:
             raise TooCostly(f"A chain has up to {MAX_CHAIN} hops", expression=code)
         if wanted is not None and wanted not in parameter.targets:
             raise InvalidRequest(f"'{code}' cannot point at '{_shown(wanted)}'", expression=code)
-        last = _parse_name(chain).code
-        targets = [wanted] if wanted else [t for t in parameter.targets if last in parameters_of(t)]
+        following = _parse_name(chain).code
+        targets = [wanted] if wanted else [t for t in parameter.targets if following in parameters_of(t)]
         if not targets:
             raise _Unknown(f"Nothing '{code}' points at has the search parameter '{_shown(chain)}'")
         if len(targets) > 1:
