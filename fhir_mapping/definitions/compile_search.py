@@ -19,13 +19,16 @@ Json: TypeAlias = dict[str, Any]
 
 COMPARTMENTS = ("patient", "encounter", "practitioner", "relatedPerson", "device")
 ANY_TARGET = 100  # More target types than this are "any resource".
+FOREIGN = frozenset({"DetectedIssue-status", "DeviceDefinition-classification", "ServiceRequest-order-detail"})
+"""In the archive, which was edited for another server, but not among the published search parameters of R4."""
 _HEAD = re.compile(r"[\s(]*([A-Za-z]+)(?![A-Za-z])")
 _PLAIN = re.compile(r"[A-Za-z]+(?:\.[a-zA-Z]+)+")
 
 
 def compiled(read: Callable[[str], Any]) -> dict[str, Json]:
     """The two tables by file name."""
-    parameters = [entry["resource"] for entry in read("search-parameters.json")["entry"]]
+    published = (entry["resource"] for entry in read("search-parameters.json")["entry"])
+    parameters = [parameter for parameter in published if parameter["id"] not in FOREIGN]
     bindings = _Bindings(read)
     by_url = {parameter["url"]: parameter for parameter in parameters}
     table: dict[str, list[list[Any]]] = {}

@@ -31,7 +31,23 @@ def test_compiling_the_definitions_again_gives_the_committed_tables(shared: Path
 
 def test_every_official_parameter_is_there() -> None:
     own = sum(not code.startswith("_") for each in RESOURCE_TYPES for code in parameters_of(each))
-    assert own == 1700
+    assert own == 1697
+
+
+def test_the_parameters_are_those_hl7_published(shared: Path) -> None:
+    """The examples hold HL7's own Bundle of all R4 search parameters."""
+    with tarfile.open(shared / "data" / "hl7-r4-examples.tar.xz") as archive:
+        member = next(each for each in archive.getmembers() if each.name.endswith("/Bundle-searchParams.json"))
+        file = archive.extractfile(member)
+        assert file is not None
+        published = [entry["resource"] for entry in json.load(file)["entry"]]
+    expected = {
+        (base, each["code"], each["type"]) for each in published for base in each["base"] if base in RESOURCE_TYPES
+    }
+    found = {
+        (each, p.code, p.kind) for each in RESOURCE_TYPES for p in parameters_of(each).values() if p.code[0] != "_"
+    }
+    assert found == expected
 
 
 @pytest.mark.parametrize(
