@@ -15,8 +15,8 @@ from domain.errors import InvalidContent, TooCostly
 from domain.identity import FhirJson
 from fhir_mapping.fhirpath import Place, children_of, locate
 from fhir_mapping.json_patch import MAX_OPERATIONS, copied
-from fhir_mapping.patch_values import Operation, as_element, choose, read_operations
-from fhir_mapping.tables import PRIMITIVES, elements_of
+from fhir_mapping.patch_values import Operation, as_element, choose, known_elements, read_operations
+from fhir_mapping.tables import Element
 
 
 def apply_fhirpath_patch(content: FhirJson, parameters: FhirJson) -> FhirJson:
@@ -84,16 +84,23 @@ def _replace(root: FhirJson, operation: Operation) -> None:
     spot = _spot(root, place.parent)
     if type(place.parent) is list:
         owner = _owner(spot)
-        element = elements_of(_above(spot).type)[owner.key]
+        element = _declared(_above(spot).type, owner.key, operation)
         value, beside = as_element(operation.value, element, operation.expression)
         _take_item(owner, int(place.key or 0))
         _put_item(owner, int(place.key or 0), value, beside)
         return
-    old = elements_of(spot.type)[str(place.key)]
+    old = _declared(spot.type, str(place.key), operation)
     element = choose(spot.type, old.choice or old.name, operation.value, operation.expression)
     value, beside = as_element(operation.value, element, operation.expression)
     _take(spot.node, old.name)
     _put(spot.node, element.name, value, beside)
+
+
+def _declared(type_name: str, name: str, operation: Operation) -> Element:
+    element = known_elements(type_name).get(name)
+    if element is None:
+        _fail(operation, "names an element that its type does not have")
+    return element
 
 
 def _delete(root: FhirJson, operation: Operation) -> None:
@@ -128,7 +135,8 @@ def _insert(root: FhirJson, operation: Operation) -> None:
     if operation.position > len(owner.array):
         _fail(operation, "has an index beyond the end of the list")
     spot = _spot(root, owner.node)
-    value, beside = as_element(operation.value, elements_of(spot.type)[owner.key], operation.expression)
+    element = _declared(spot.type, owner.key, operation)
+    value, beside = as_element(operation.value, element, operation.expression)
     _put_item(owner, operation.position, value, beside)
 
 
@@ -195,14 +203,12 @@ def _spot(root: FhirJson, wanted: Any) -> _Spot:
 def _inside(spot: _Spot) -> Sequence[tuple[str | int, Any, str]]:
     if type(spot.node) is list:
         return [(i, item, _own_type(item, spot.type)) for i, item in enumerate(spot.node)]
-    if spot.type in PRIMITIVES:
-        return []
-    elements = elements_of(spot.type)
+    elements = known_elements(spot.type)
     rows: list[tuple[str | int, Any, str]] = []
     for name, value in spot.node.items():
         if name in elements:
             rows.append((name, value, _own_type(value, elements[name].type)))
-        elif name[0] == "_":
+        elif name.startswith("_"):
             rows.append((name, value, "Element"))
     return rows
 

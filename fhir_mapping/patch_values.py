@@ -7,6 +7,7 @@ it repeats.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from domain.errors import InvalidContent, InvalidRequest
@@ -98,9 +99,21 @@ def _value(part: FhirJson) -> Value:
     return Value()
 
 
+def known_elements(type_name: str) -> Mapping[str, Element]:
+    """The elements of a type; none for a primitive or an unknown type (which an earlier operation may have brought)."""
+    if type_name in PRIMITIVES:
+        return {}
+    try:
+        return elements_of(type_name)
+    except KeyError:
+        return {}
+
+
 def choose(type_name: str, name: str, value: Value, expression: str) -> Element:
     """The element of a type a value is meant for: by name, and for a choice (`value`) by the type of the value."""
-    candidates = children_of(type_name, name) or tuple(e for e in (elements_of(type_name).get(name),) if e is not None)
+    candidates = children_of(type_name, name) or tuple(
+        e for e in (known_elements(type_name).get(name),) if e is not None
+    )
     fitting = [element for element in candidates if element.choice is None or element.type == value.type]
     if not fitting:
         why = "is not an element of this type" if not candidates else "cannot have a value of this type"

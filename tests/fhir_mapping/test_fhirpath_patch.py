@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import tarfile
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.errors import DomainError, InvalidContent, InvalidRequest, TooCostly
 from fhir_mapping.fhirpath_patch import apply_fhirpath_patch
@@ -255,3 +258,65 @@ def test_another_resource_cannot_be_reached() -> None:
     content = {"resourceType": "Observation", "subject": {"reference": "Patient/1"}}
     with pytest.raises(DomainError):
         patched(operation("delete", path="Observation.subject.resolve()"), content=content)
+
+
+PATHS = [
+    "Patient",
+    "Patient.name",
+    "Patient.name[0]",
+    "Patient.name.given",
+    "Patient.name.given[1]",
+    "Patient.birthDate",
+    "Patient.birthDate.extension",
+    "Patient.birthDate.extension.value",
+    "Patient.contact",
+    "Patient.contact[0].name",
+    "Patient.contained",
+    "Patient.contained[0].name",
+    "Patient.contained.name[0].family",
+    "Patient.deceased",
+    "Patient.extension('http://x').value",
+    "'text'",
+    "Patient.managingOrganization.resolve().name",
+]
+ANY_VALUE = st.sampled_from(
+    [
+        {"valueString": "x"},
+        {"valueString": ["x"]},
+        {"valueHumanName": 5},
+        {"valueHumanName": {"given": "x", "family": {"a": 1}, "": 1}},
+        {"valueHumanName": {"given": [["x"], {"y": 1}], "_given": [None]}},
+        {"valueBoolean": True, "_valueBoolean": {"id": "x"}},
+        {"_valueString": {"extension": [{"url": "http://x"}]}},
+        {"resource": {"resourceType": "Nope", "name": [{"family": "x"}]}},
+        {"resource": {"resourceType": "Organization", "id": "o", "name": "x"}},
+        {"resource": {"resourceType": 5, "a": {"b": {}}}},
+        {"resource": []},
+        {"part": [{"name": "name", "valueHumanName": {"text": "x"}}]},
+        {"part": []},
+        {},
+    ]
+)
+ANY_OPERATION = st.builds(
+    lambda kind, path, name, value, a, b: operation(
+        kind, path=path, name=name, value=value, index=a, source=a, destination=b
+    ),
+    st.sampled_from(["add", "insert", "delete", "replace", "move"]),
+    st.sampled_from(PATHS),
+    st.sampled_from(["name", "given", "contact", "contained", "deceased", "birthDate", "extension", "id", "", "x"]),
+    ANY_VALUE,
+    st.integers(0, 2),
+    st.integers(0, 2),
+)
+
+
+@given(ANY_VALUE, ANY_VALUE, st.lists(ANY_OPERATION, max_size=4))
+def test_an_arbitrary_patch_succeeds_or_is_refused_and_never_touches_the_input(
+    contained: dict[str, Any], name: dict[str, Any], rows: list[dict[str, Any]]
+) -> None:
+    spoiled = {**PATIENT}
+    for element, value in (("contained", contained), ("name", name)):
+        with contextlib.suppress(InvalidRequest):
+            spoiled = patched(operation("add", path="Patient", name=element, value=value), content=spoiled)
+    with contextlib.suppress(InvalidRequest):
+        assert isinstance(patched(*rows, content=spoiled), dict)
