@@ -13,8 +13,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NoReturn
 
-import msgspec
-
 from domain.errors import InvalidContent, InvalidRequest, TooCostly
 from domain.identity import FhirJson
 
@@ -207,21 +205,14 @@ def _require_depth(depth: int) -> None:
         raise InvalidContent(f"Nested deeper than {MAX_DEPTH} levels", code="structure")
 
 
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, msgspec.Raw):
-        return Decimal(bytes(value).decode())
-    return Decimal(value) if type(value) in (int, Decimal) else None
-
-
 def _equal(one: Any, other: Any) -> bool:
     """https://www.rfc-editor.org/rfc/rfc6902#section-4.6: numbers by value, `true` is not 1, members in any order."""
     if type(one) is dict:
         return type(other) is dict and one.keys() == other.keys() and all(_equal(one[k], other[k]) for k in one)
     if type(one) is list:
         return type(other) is list and len(one) == len(other) and all(map(_equal, one, other))
-    number = _number(one)
-    if number is not None:
-        return number == _number(other)
+    if type(one) is int or isinstance(one, Decimal):
+        return (type(other) is int or isinstance(other, Decimal)) and one == other
     return type(one) is type(other) and bool(one == other)
 
 

@@ -6,21 +6,18 @@ a new resource, which the caller checks like any other. XML Patch is not read, s
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
-
-import msgspec
 
 from domain.errors import InvalidRequest, UnsupportedMedia
 from domain.identity import FhirJson
 from fhir_mapping.fhirpath_patch import apply_fhirpath_patch
 from fhir_mapping.json_patch import apply_json_patch
+from fhir_mapping.json_text import hidden_problems, parse
+from fhir_mapping.problems import issues_of
 
 JSON_PATCH = "application/json-patch+json"
 FHIR_JSON = frozenset({"application/fhir+json", "application/json"})
 PATCH_FORMATS = (JSON_PATCH, "application/fhir+json")
-
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class PatchDocuments:
@@ -51,10 +48,11 @@ class PatchDocuments:
 
 
 def _parse(body: bytes) -> Any:
-    try:
-        return _decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidRequest("The patch is not JSON", code="structure") from error
+    value = parse(body)
+    problems = hidden_problems(body, value)
+    if problems:
+        raise InvalidRequest("The patch is not clean JSON", issues=issues_of(problems, "Patch"))
+    return value
 
 
 def _require_same_resource(before: FhirJson, after: FhirJson) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.decimals import exact
 from domain.errors import InvalidContent, InvalidRequest, TooCostly
 from fhir_mapping.json_patch import MAX_OPERATIONS, apply_json_patch
 
@@ -92,6 +93,7 @@ def test_decimals_keep_their_text() -> None:
 
 def test_numbers_are_compared_by_value_and_never_with_booleans() -> None:
     patched(op("test", "/a~1b", value=Decimal("1.0")))
+    patched(op("test", "/a~1b", value=exact("1.0e0")))
     for path, value in (("/a~1b", True), ("/active", 1), ("/a~1b", "1"), ("/a~1b", None)):
         with pytest.raises(InvalidContent) as failure:
             patched(op("test", path, value=value))

@@ -64,6 +64,11 @@ def test_other_formats_are_refused_as_media_types(media_type: str, body: bytes) 
         apply(body, media_type)
 
 
+def test_a_key_that_stands_twice_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        apply(b'[{"op":"test","op":"remove","path":"/active"}]')
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'["\xff"]', b"[" * 5000, b"[1e]"])
 def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
@@ -95,6 +100,6 @@ def test_server_managed_metadata_may_be_left_out_or_stated_as_it_is() -> None:
 
 
 def test_decimals_of_a_patch_keep_their_text() -> None:
-    for text in (b"1.00", b"0.10", b"123456789.123456789123456789"):
+    for text in (b"1.00", b"0.10", b"123456789.123456789123456789", b"1.0e3", b"0.0000001"):
         patched = apply(b'[{"op":"add","path":"/x","value":' + text + b"}]")
         assert b'"x":' + text in encode(patched)
