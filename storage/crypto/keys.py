@@ -36,7 +36,8 @@ def patient_owner(patient: str | None) -> str:
 class Keyring:
     """Keys for sealing and opening, and the service's own secrets in `service`. Made by `start`, ended by `close`."""
 
-    def __init__(self, vault: Vault, keys: WrappedKeys, service: ServiceKeys, cache: KeyCache) -> None:
+    def __init__(self, database: str, vault: Vault, keys: WrappedKeys, service: ServiceKeys, cache: KeyCache) -> None:
+        self.database = database
         self.vault = vault
         self.stored = keys
         self.service = service
@@ -67,7 +68,7 @@ class Keyring:
         vault = await Vault.open(client, database, master, clock=clock)
         service = await ServiceKeys.start(WrappedKeys(client, database, "index_keys", vault))
         keys = WrappedKeys(client, database, "patient_keys", vault)
-        keyring = cls(vault, keys, service, KeyCache(cached_owners, ttl_seconds, clock))
+        keyring = cls(database, vault, keys, service, KeyCache(cached_owners, ttl_seconds, clock))
         await keyring.for_writing([DIRECTORY, AUDIT])
         return keyring
 
@@ -197,8 +198,9 @@ class Keyring:
         try:
             loaded = await load(owners)
             for owner, owned in loaded.items():
-                # An owner that was forgotten meanwhile may have been erased: this answer is too old to keep.
-                if running.get(owner) is this:
+                # An owner that was forgotten meanwhile may have been erased: this answer is too old to keep, unless it
+                # says just that, which stays true for ever.
+                if owned.erased or running.get(owner) is this:
                     self._cache.remember(owned, asked=asked)
             return loaded
         finally:

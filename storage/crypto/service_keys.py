@@ -29,7 +29,8 @@ PURPOSES = ("index", "link", "name", "audit", "signing")
 class ServiceKeys:
     """Tokens, links, names, chain heads and signatures, each under its own secret."""
 
-    def __init__(self, secrets: Mapping[str, bytes]) -> None:
+    def __init__(self, stored: WrappedKeys, secrets: Mapping[str, bytes]) -> None:
+        self.stored = stored
         self.tokens = TokenMaker(secrets["index"])
         self.link_secret = secrets["link"]
         self._name_secret = secrets["name"]
@@ -49,7 +50,7 @@ class ServiceKeys:
             if newest is None:
                 raise IntegrityFailure(f"The service's {purpose} key cannot be unwrapped: wrong master key or vault")
             secrets[purpose] = newest
-        return cls(secrets)
+        return cls(stored, secrets)
 
     def name_hash(self, kind: str, name: str) -> bytes:
         """The stored form of a name that may hold plaintext (16 bytes); `kind` keeps claims and receipts apart."""

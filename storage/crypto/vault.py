@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from typing import Any
 
 from bson.binary import STANDARD, Binary
@@ -51,7 +52,10 @@ _MAJORITY = WriteConcern("majority", j=True, wtimeout=10_000)
 def durable(collection: AsyncCollection[Document]) -> AsyncCollection[Document]:
     """The collection with the concerns every key needs: what was read or written cannot be rolled back."""
     return collection.with_options(
-        read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("majority"), write_concern=_MAJORITY
+        codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+        read_preference=ReadPreference.PRIMARY,
+        read_concern=ReadConcern("majority"),
+        write_concern=_MAJORITY,
     )
 
 

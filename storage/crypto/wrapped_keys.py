@@ -126,15 +126,33 @@ class WrappedKeys:
                 return generation
             await asyncio.sleep(0.01)
 
-    async def erase(self, owner: str, at: datetime) -> None:
-        """Destroy every generation of the owner's key, and bar the owner from ever getting another. Idempotent."""
+    async def wrap_again(self, document: Document) -> None:
+        """Wrap every generation of one stored document under the newest data key; damaged ones stay as they are.
+
+        A key that changes meanwhile (a new generation, an erasure) is left alone: another pass finds it.
+        """
+        names = [key_id(document["_id"], generation) for generation in range(1, len(document["wrapped"]) + 1)]
+        secrets = await self._vault.unwrap(list(zip(names, document["wrapped"], strict=True)))
+        whole = [(name, secret) for name, secret in zip(names, secrets, strict=True) if secret is not None]
+        again = dict(zip((name for name, _ in whole), await self._vault.wrap(whole), strict=True))
+        wrapped = [again.get(name, value) for name, value in zip(names, document["wrapped"], strict=True)]
         with reaching_keys():
             await self.documents.update_one(
-                {"_id": owner, "erased": None}, {"$set": {"erased": at, "wrapped": []}, "$unset": {"created": 1}}
+                {"_id": document["_id"], "erased": None, "wrapped": document["wrapped"]}, {"$set": {"wrapped": wrapped}}
             )
-            await self.documents.update_one(
-                {"_id": owner}, {"$setOnInsert": {"erased": at, "wrapped": []}}, upsert=True
-            )
+
+    async def erase(self, owner: str, at: datetime) -> datetime:
+        """Destroy every generation of the owner's key, and bar the owner from ever getting another.
+
+        Idempotent: returns when it was done first.
+        """
+        gone: Document = {"erased": at, "wrapped": []}
+        with reaching_keys():
+            await self.documents.update_one({"_id": owner, "erased": None}, {"$set": gone, "$unset": {"created": 1}})
+            await self.documents.update_one({"_id": owner}, {"$setOnInsert": gone}, upsert=True)
+            document = await self.documents.find_one({"_id": owner}, {"erased": 1})
+        erased: datetime = (document or gone)["erased"]
+        return erased
 
     async def _unwrap(self, documents: Sequence[Document]) -> list[OwnedKeys]:
         pairs = [
