@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from domain.errors import TooCostly
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description
 from domain.search import IndexTerm, term
@@ -22,6 +23,8 @@ from fhir_mapping.search_values import reference, string, token, uri
 from fhir_mapping.search_values.forms import PRESENT, Forms
 from fhir_mapping.tables import RESOURCE_TYPES
 
+MAX_TERMS = 50_000
+"""Bounds what one hostile or machine-made resource can cost; the largest official example has 514."""
 NATIVE = frozenset({"_id", "_lastUpdated"})
 """Parameters the store answers from its own fields."""
 
@@ -50,7 +53,10 @@ class IndexTerms:
         self._plans: dict[str, Plan[_Reader]] = {}
 
     def describe(self, content: FhirJson, key: ResourceKey) -> Description:
-        """The description of a checked resource under the id it will have. Raises `KeyError` for an unknown type."""
+        """The description of a checked resource under the id it will have.
+
+        Raises `TooCostly` for more searchable values than one resource may have.
+        """
         membership = membership_of(content, key.type, key.id, self._base)
         labels = content["meta"].get("security", ()) if "meta" in content else ()
         return Description(
@@ -62,7 +68,7 @@ class IndexTerms:
         )
 
     def terms(self, content: FhirJson, resource_type: str) -> tuple[IndexTerm, ...]:
-        """Every index term of a checked resource, each once."""
+        """Every index term of a checked resource, each once. Raises `TooCostly` above `MAX_TERMS`."""
         plan = self._plans.get(resource_type) or self._plan(resource_type)
         found: dict[IndexTerm, None] = {}
         for readers, value in plan.values(content):
@@ -72,6 +78,8 @@ class IndexTerms:
                     last, forms = read, [PRESENT, *read(value)]
                 for name, text in forms:
                     found[term(code, name, text)] = None
+            if len(found) > MAX_TERMS:
+                raise TooCostly(f"More than {MAX_TERMS} searchable values in one resource", expression=resource_type)
         return tuple(found)
 
     def _plan(self, resource_type: str) -> Plan[_Reader]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain.errors import TooCostly
 from domain.identity import ResourceKey
-from fhir_mapping.index_terms import IndexTerms
+from domain.search import AnyTerm
+from fhir_mapping.fhirpath import evaluate
+from fhir_mapping.fhirpath_syntax import parse
+from fhir_mapping.index_terms import MAX_TERMS, IndexTerms
 from fhir_mapping.outline import outline_of
+from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.search_values.string import MAX_PREFIX, normalised
 from fhir_mapping.tables import RESOURCE_TYPES
 
 BASE = "https://emr.example/fhir"
@@ -98,6 +108,61 @@ def test_primitive_extensions_without_a_value_are_no_value() -> None:
     terms = DESCRIBER.terms(content, "Patient")
     assert "birthdate|present|" not in terms
     assert "given|p|ann" in terms
+
+
+def test_a_resource_with_endless_names_is_refused_before_it_costs_much() -> None:
+    names = [{"family": f"{number:x}".ljust(100, "x")} for number in range(MAX_TERMS)]
+    with pytest.raises(TooCostly):
+        DESCRIBER.terms({"resourceType": "Patient", "name": names}, "Patient")
+
+
+def searches_for(value: Any, type_name: str) -> Iterator[str]:
+    """The search texts that a client would write to find a value."""
+    match value:
+        case {"coding": codings}:
+            yield from (text for each in codings for text in searches_for(each, "Coding"))
+        case {"reference": str(reference)} if not reference.startswith("#"):
+            yield escaped(reference)
+        case {"value": str(text)} if type_name in ("Identifier", "ContactPoint"):
+            yield f"{escaped(value['system'])}|{escaped(text)}" if "system" in value else f"|{escaped(text)}"
+            yield escaped(text)
+        case {"code": str(code)} if type_name == "Coding":
+            yield f"{escaped(value['system'])}|{escaped(code)}" if "system" in value else f"|{escaped(code)}"
+            yield escaped(code)
+        case str() if type_name not in ("string", "markdown") or normalised(value):
+            yield escaped(value[:MAX_PREFIX] if type_name in ("string", "markdown") else value)
+        case bool():
+            yield str(value).lower()
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"([,|$\\])", r"\\\1", text)
+
+
+def test_every_official_example_is_found_by_its_own_values(shared: Path) -> None:
+    parser, searched, missed = QueryStrings(BASE), 0, []
+    with tarfile.open(shared / "data" / "hl7-r4-examples.tar.xz") as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".json") else None
+            content = json.load(file) if file else {}
+            if content.get("resourceType") not in RESOURCE_TYPES:
+                continue
+            terms = set(DESCRIBER.terms(content, content["resourceType"]))
+            for code, text in own_searches(content):
+                (found,) = parser.parse(content["resourceType"], [(code, text)], strict=True).query.conditions
+                searched += 1
+                if not isinstance(found, AnyTerm) or not terms & set(found.terms):
+                    missed.append((member.name, code))
+    assert searched > 7_000
+    assert missed == []
+
+
+def own_searches(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for parameter in parameters_of(content["resourceType"]).values():
+        if not parameter.indexed or parameter.code == "_id":
+            continue
+        for place in evaluate(parse(parameter.expression), content):
+            yield from ((parameter.code, text) for text in searches_for(place.value, place.type or ""))
 
 
 def test_real_patients_cost_a_bounded_number_of_terms(shared: Path) -> None:
