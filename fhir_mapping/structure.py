@@ -67,7 +67,8 @@ def _check_of(path: str) -> Check:
         if choices and (required_choices or len(chosen(value)) > 1):
             problems += _choice_problems(choices, required_choices, chosen(value))
         if rules and not any(problem.local is None for problem in problems):
-            problems += [Problem("invariant", f"{r.human} ({r.key})", r.at) for r in rules if not r.holds(value)]
+            for rule in rules:
+                problems += rule(value) or ()
         return problems or None
 
     return check
