@@ -153,7 +153,8 @@ def _documents(
     if not deletion:
         current["key"] = key_id
         current["sealed"] = sealed
-        current["terms"] = keyring.service.tokens.tokens(revision.key.type, described.terms)
+        # Sorted: in the order of extraction, neighbours and constant tokens would tell which parameter each belongs to.
+        current["terms"] = sorted(keyring.service.tokens.tokens(revision.key.type, described.terms))
         current["spans"] = [span_document(span) for span in described.spans]
         current["outline"] = described.outline
     return raw, encode_document(current)
