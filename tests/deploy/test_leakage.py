@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import bson
+import pytest
+from pymongo import MongoClient
+
+from domain.audit import AuditEntry
+from domain.identity import FhirJson, ResourceKey
 from domain.protection import Protection
+from domain.revision import Change, Claim, Receipt, Stored, Write, next_revision, tombstone
+from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
+from storage.mongo import documents as d
+from storage.mongo.revisions import MongoRevisionStore
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "LEAKAGE.md").read_text()
 NAMED = set(re.findall(r"`([^`]+)`", STATEMENT))
@@ -29,3 +41,111 @@ def test_every_type_with_rules_of_its_own_is_on_the_page_with_what_shows() -> No
         (row,) = [row for row in rows if row.startswith(f"| `{kind}`")]
         assert set(re.findall(r"`([^`]+)`", row)) == {kind, *elements}
     assert NAMED >= OPAQUE | RESTRICTED
+
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+CANARIES = ("Chalmers", "Jim", "756.9217.0769.85", "Erewhon", "3999", "555-6473", "1974-12-25", "gender", "Prosperous")
+PATIENT: FhirJson = {
+    "resourceType": "Patient",
+    "text": {"status": "generated", "div": "<div xmlns='http://www.w3.org/1999/xhtml'>Prosperous Chalmers</div>"},
+    "active": True,
+    "name": [{"family": "Chalmers", "given": ["Jim"], "text": "Jim Chalmers"}],
+    "identifier": [{"system": "urn:oid:1.2", "value": "756.9217.0769.85"}],
+    "address": [{"line": ["534 Erewhon St"], "postalCode": "3999"}],
+    "telecom": [{"system": "phone", "value": "555-6473"}],
+    "gender": "male",
+    "birthDate": "1974-12-25",
+}
+OBSERVATION: FhirJson = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Prosperous weight"}]},
+    "subject": {"reference": "Patient/1", "display": "Jim Chalmers"},
+    "effectiveDateTime": "2026-01-30",
+    "note": [{"text": "Chalmers looks Prosperous"}],
+}
+
+
+def entry(method: str) -> AuditEntry:
+    return AuditEntry(
+        recorded=NOW,
+        interaction=method,
+        status=200,
+        subject="dr",
+        client="app",
+        token_id="t",
+        request_id="r",
+        targets=("Patient/1",),
+        patients=("1",),
+        network="10.0.0.1",
+        query="family=Chalmers",
+    )
+
+
+async def fill(store: MongoRevisionStore) -> None:
+    """A patient and an observation: created under a condition and a key, changed, and one deleted."""
+    describe = IndexTerms().describe
+    for content in (PATIENT, OBSERVATION, {**PATIENT, "active": False}, None):
+        key = ResourceKey("Observation" if content in (OBSERVATION, None) else "Patient", "1")
+        base: Stored | None = await store.newest(key)
+        if content is None:
+            assert base is not None
+            change = Change(tombstone(key, base=base, now=NOW), None, base)
+        else:
+            revision = next_revision(key, content, method="PUT", base=base, now=NOW)
+            change = Change(revision, describe(content, key), base)
+        claim = Claim(
+            f"{key}?identifier=756.9217.0769.85", (await store.claim([f"{key}?identifier=756.9217.0769.85"]))[0]
+        )
+        receipt = Receipt(f"Chalmers/{key}/{change.revision.version}", b"f", ((201, key.at(1)),))
+        await store.commit(Write((change,), entry("update"), (claim,), receipt))
+    await store.close()
+
+
+def documents(admin: MongoClient[dict[str, Any]], database: str) -> dict[str, list[dict[str, Any]]]:
+    return {name: list(admin[database][name].find()) for name in admin[database].list_collection_names()}
+
+
+def stated_fields() -> dict[str, set[str]]:
+    rows = [row.split("|") for row in STATEMENT.splitlines() if row.startswith("| `") and row.count("|") == 4]
+    cells = {re.findall(r"`([^`]+)`", row[1])[0]: row[2] + row[3] for row in rows}
+    return {name: set(re.findall(r"`([a-z_]+)`", text)) for name, text in cells.items()}
+
+
+@pytest.mark.parametrize(
+    ("collection", "shape"),
+    [
+        (d.REVISIONS, d.RevisionDocument),
+        (d.RESOURCES, d.ResourceDocument),
+        (d.AUDIT, d.AuditDocument),
+        (d.HEADS, d.HeadDocument),
+        (d.CLAIMS, d.ClaimDocument),
+        (d.RECEIPTS, d.ReceiptDocument),
+    ],
+)
+def test_the_page_names_the_fields_that_are_stored_and_no_other(collection: str, shape: type) -> None:
+    assert stated_fields()[collection] == set(shape.__annotations__)
+
+
+async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the_page(
+    store: MongoRevisionStore, mongo_admin: MongoClient[dict[str, Any]], database: str
+) -> None:
+    await fill(store)
+    dump = documents(mongo_admin, database)
+    assert {"revisions", "resources", "audit", "audit_heads", "claims", "idempotency"} <= set(dump)
+    stated = stated_fields()
+    for name, rows in dump.items():
+        assert rows, name
+        for row in rows:
+            assert set(row) <= stated[name], name
+            raw = bson.encode(row)
+            assert not [canary for canary in CANARIES if canary.encode() in raw], name
+
+
+async def test_the_order_of_tokens_does_not_tell_their_parameters(
+    store: MongoRevisionStore, mongo_admin: MongoClient[dict[str, Any]], database: str
+) -> None:
+    await fill(store)
+    (patient,) = mongo_admin[database]["resources"].find({"_id": "Patient/1"})
+    assert len(patient["terms"]) > 20
+    assert patient["terms"] == sorted(patient["terms"])
