@@ -23,14 +23,18 @@ Answer = TypeVar("Answer")
 
 
 class Job(Generic[Item, Answer]):
-    """One request waiting for its answer. `attempts` counts the batches it was in."""
+    """One request waiting for its answer.
 
-    __slots__ = ("_future", "attempts", "item", "weight")
+    A runner that leaves a job unanswered may set `pause_seconds`: it comes again after that time, and meanwhile holds
+    up nobody.
+    """
+
+    __slots__ = ("_future", "item", "pause_seconds", "weight")
 
     def __init__(self, item: Item, weight: int, future: asyncio.Future[Answer]) -> None:
         self.item = item
         self.weight = weight
-        self.attempts = 0
+        self.pause_seconds = 0.0
         self._future = future
 
     @property
@@ -73,6 +77,7 @@ class OneInFlight(Generic[Item, Answer]):
         self._heaviest = heaviest if heaviest is not None else most
         self._weigh = weigh
         self._waiting: deque[Job[Item, Answer]] = deque()
+        self._paused: dict[Job[Item, Answer], asyncio.TimerHandle] = {}
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -81,16 +86,23 @@ class OneInFlight(Generic[Item, Answer]):
         if self._closed:
             raise Unavailable("The server is shutting down")
         job: Job[Item, Answer] = Job(item, self._weigh(item), asyncio.get_running_loop().create_future())
-        self._waiting.append(job)
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._drain())
+        self._enter(job)
         return await job._future
 
     async def close(self) -> None:
         """Refuse new jobs and wait until those already accepted are answered."""
         self._closed = True
+        for job, timer in list(self._paused.items()):
+            timer.cancel()
+            self._enter(job)
         if self._runner is not None:
             await asyncio.shield(self._runner)
+
+    def _enter(self, job: Job[Item, Answer]) -> None:
+        self._paused.pop(job, None)
+        self._waiting.append(job)
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
         try:
@@ -126,12 +138,23 @@ class OneInFlight(Generic[Item, Answer]):
                 self._abandon()
                 raise
         left = [job for job in batch if not job.answered]
+        self._waiting.extendleft(job for job in reversed(left) if not job.pause_seconds)
         for job in left:
-            job.attempts += 1
-        self._waiting.extendleft(reversed(left))
+            if job.pause_seconds:
+                self._pause(job)
+
+    def _pause(self, job: Job[Item, Answer]) -> None:
+        if self._closed:
+            job.fail(Unavailable("The server is shutting down"))
+            return
+        self._paused[job] = asyncio.get_running_loop().call_later(job.pause_seconds, self._enter, job)
+        job.pause_seconds = 0.0
 
     def _abandon(self) -> None:
         """The runner itself was cancelled (the loop is ending): nobody may be left waiting for ever."""
+        for job, timer in self._paused.items():
+            timer.cancel()
+            job.fail(Unavailable("The server is shutting down"))
         while self._waiting:
             self._waiting.popleft().fail(Unavailable("The server is shutting down"))
 
