@@ -10,14 +10,9 @@ the locks. What this process committed a moment ago is remembered, only to answe
 
 from __future__ import annotations
 
-import asyncio
 import random
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
 
 from domain.errors import Contention, DomainError, OutcomeUnknown, Unavailable, VersionConflict
@@ -27,19 +22,31 @@ from storage.crypto.sealing import SealingKey
 from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.chains import AuditChain, Links
 from storage.mongo.client import READ_MS, Database
-from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES, REVISIONS, encode_document
+from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES
 from storage.mongo.failures import translated
 from storage.mongo.preparing import Prepared, owners, prepare, tip_of
 from storage.mongo.recent import Recent
-from storage.mongo.transactions import Collided, Interrupted, Statement, inserts, run_transaction, updates
+from storage.mongo.statements import claimed, statements
+from storage.mongo.transactions import Collided, Interrupted, run_transaction
 
 MOST_WRITES = 500
 HEAVIEST_BYTES = 12_000_000
-ATTEMPTS = 12
-ALONE_AFTER = 3
-"""A write that met this many collisions goes alone, so that one contended resource does not hold up the others."""
+ATTEMPTS = 14
+"""Tries before a write that nobody overtook gives up: with the pauses between them, about three seconds."""
 
-CommitJob = Job[Prepared, None]
+
+class Pending:
+    """A prepared write on its way, with what happened to it so far."""
+
+    __slots__ = ("collisions", "interruptions", "prepared")
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared = prepared
+        self.collisions = 0
+        self.interruptions = 0
+
+
+CommitJob = Job[Pending, None]
 Keys = Mapping[str, SealingKey | DomainError]
 
 
@@ -52,8 +59,8 @@ class Commits:
         self._chain = AuditChain(database[HEADS], keyring, "w")
         self._recent = Recent()
         self._keys = OneInFlight[frozenset[str], Keys](self._fetch_keys, most=1_000)
-        self._batches = OneInFlight[Prepared, None](
-            self._store, most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda prepared: prepared.size
+        self._batches = OneInFlight[Pending, None](
+            self._store, most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda pending: pending.prepared.size
         )
 
     async def commit(self, write: Write) -> None:
@@ -61,7 +68,7 @@ class Commits:
         keys = await self._keys_of(owners(write))
         tips = await self._tips_of(write)
         prepared = await prepare(write, keys, tips, self._keyring)
-        await self._batches.submit(prepared)
+        await self._batches.submit(Pending(prepared))
 
     async def close(self) -> None:
         """Finish what was accepted, then store the audit chain's last head."""
@@ -120,17 +127,17 @@ class Commits:
         chosen = self._together(jobs)
         if not chosen:
             return
-        writes = [job.item for job in chosen]
+        writes = [job.item.prepared for job in chosen]
         try:
             links = await self._linked(writes)
             moved = {name: number + 1 for write in writes for name, number in write.touches.items()}
-            moved.update(_claimed(writes))
-            await run_transaction(self._database, _statements(writes, moved, links), lambda: self._happened(links))
+            moved.update(claimed(writes))
+            await run_transaction(self._database, statements(writes, moved, links), lambda: self._happened(links))
         except Collided:
             await self._dismiss_stale(chosen)
-            await _back_off(chosen, Contention("Other writers were faster, nothing was stored"))
+            _after_collision(chosen)
         except Interrupted:
-            await _back_off(chosen, Unavailable("The database keeps interrupting writes, nothing was stored"))
+            _after_interruption(chosen)
         except DomainError as error:
             if isinstance(error, OutcomeUnknown):
                 self._chain.abandon()
@@ -143,18 +150,23 @@ class Commits:
                 job.answer(None)
 
     def _together(self, jobs: Sequence[CommitJob]) -> list[CommitJob]:
-        """The jobs that may share a transaction: not stale for all we know, no two touching one document."""
+        """The jobs that may share a transaction: not stale for all we know, no two touching one document.
+
+        A job that collided for no reason found goes alone, until it is known which of its batch was to blame.
+        """
         taken: set[str | bytes] = set()
         chosen: list[CommitJob] = []
         for job in jobs:
-            stale = self._recent.stale(job.item.touches)
+            touches = job.item.prepared.touches
+            stale = self._recent.stale(touches)
             if stale is not None:
-                job.fail(_overtaken(stale, job.item))
-            elif taken.isdisjoint(job.item.touches):
-                taken.update(job.item.touches)
+                job.fail(_overtaken(stale, job.item.prepared))
+            elif job.item.collisions:
+                if not chosen:
+                    return [job]
+            elif taken.isdisjoint(touches):
+                taken.update(touches)
                 chosen.append(job)
-        if chosen and chosen[0].attempts >= ALONE_AFTER:
-            return chosen[:1]
         return chosen
 
     async def _linked(self, writes: Sequence[Prepared]) -> Links:
@@ -175,15 +187,15 @@ class Commits:
         """Answer the jobs whose expectations no longer hold, as of now and durably."""
         try:
             with translated("The database does not answer"):
-                numbers = await self._numbers({name for job in jobs for name in job.item.touches})
+                numbers = await self._numbers({name for job in jobs for name in job.item.prepared.touches})
         except Unavailable as error:
             for job in jobs:
                 job.fail(error)
             return
         for job in jobs:
-            for name, expected in job.item.touches.items():
+            for name, expected in job.item.prepared.touches.items():
                 if numbers.get(name, 0) != expected:
-                    job.fail(_overtaken(name, job.item))
+                    job.fail(_overtaken(name, job.item.prepared))
 
     async def _numbers(self, names: set[str | bytes]) -> dict[str | bytes, int]:
         """What the named resources, claims and receipts count now; absent is 0."""
@@ -203,41 +215,6 @@ class Commits:
         return numbers
 
 
-def _claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
-    """What the claims of this batch will count.
-
-    A new claim starts at the time in microseconds, not at 1: claims expire, and one that is made again must not count
-    what an older one has counted.
-    """
-    now = time.time_ns() // 1_000
-    return {claim.name: claim.number + 1 if claim.number else now for write in writes for claim in write.claims}
-
-
-def _statements(writes: Sequence[Prepared], numbers: Mapping[str | bytes, int], links: Links) -> Iterator[Statement]:
-    """The commands of one transaction, what collides most first."""
-    now = datetime.now(UTC)
-    claims = [claim for write in writes for claim in write.claims]
-    yield from inserts(
-        CLAIMS,
-        [encode_document({"_id": name, "n": numbers[name], "at": now}) for name, seen in claims if not seen],
-    )
-    used: dict[str, Any] = {"$inc": {"n": 1}, "$set": {"at": now}}
-    yield from updates(CLAIMS, [({"_id": name, "n": seen}, used, 100) for name, seen in claims if seen])
-    yield from inserts(RECEIPTS, [write.receipt for write in writes if write.receipt is not None])
-    currents = [current for write in writes for current in write.currents]
-    yield from updates(
-        RESOURCES,
-        [
-            ({"_id": name, "version": replaces}, RawBSONDocument(document), len(document))
-            for name, replaces, document in currents
-            if replaces
-        ],
-    )
-    yield from inserts(RESOURCES, [document for _, replaces, document in currents if not replaces])
-    yield from inserts(REVISIONS, [raw for write in writes for raw in write.revisions])
-    yield from inserts(AUDIT, links.documents)
-
-
 def _overtaken(name: str | bytes, write: Prepared) -> DomainError:
     if isinstance(name, bytes):
         return Contention("Another request that relied on the same condition, or used the same key, was faster")
@@ -245,11 +222,31 @@ def _overtaken(name: str | bytes, write: Prepared) -> DomainError:
     return VersionConflict(f"{name} is no longer at version {replaces}" if replaces else f"{name} exists already")
 
 
-async def _back_off(jobs: Sequence[CommitJob], failure: DomainError) -> None:
-    """Wait a moment when none of the jobs was to blame; give up on those tried often enough."""
+def _after_collision(jobs: Sequence[CommitJob]) -> None:
+    """What becomes of jobs that were not stored because something in their batch collided."""
     left = [job for job in jobs if not job.answered]
+    if len(left) < len(jobs):
+        # Those to blame are found and answered: the others go again at once, together.
+        return
     for job in left:
-        if job.attempts + 1 >= ATTEMPTS:
-            job.fail(failure)
-    if left and len(left) == len(jobs):
-        await asyncio.sleep(random.random() * min(0.2, 0.002 * 2 ** max(job.attempts for job in left)))  # noqa: S311
+        job.item.collisions += 1
+        if job.item.collisions >= ATTEMPTS:
+            job.fail(Contention("Other writers were faster, nothing was stored"))
+    if len(jobs) == 1:
+        # This one is to blame: someone holds its document. It waits without holding up the others.
+        jobs[0].pause_seconds = _pause(jobs[0].item.collisions)
+
+
+def _after_interruption(jobs: Sequence[CommitJob]) -> None:
+    """The whole batch comes again, together, a moment later."""
+    pause = _pause(max(job.item.interruptions for job in jobs) + 1)
+    for job in jobs:
+        job.item.interruptions += 1
+        job.pause_seconds = pause
+        if job.item.interruptions >= ATTEMPTS:
+            job.fail(Unavailable("The database keeps interrupting writes, nothing was stored"))
+
+
+def _pause(tries: int) -> float:
+    seconds: float = min(0.5, 0.004 * 2**tries)
+    return random.uniform(0.5, 1.0) * seconds  # noqa: S311

@@ -1,0 +1,50 @@
+"""The commands that store a batch of prepared writes, in the order in which they are sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from storage.mongo.chains import Links
+from storage.mongo.documents import AUDIT, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
+from storage.mongo.preparing import Prepared
+from storage.mongo.transactions import Statement, inserts, updates
+
+
+def claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
+    """What the claims of this batch will count.
+
+    A new claim starts at the time in microseconds, not at 1: claims expire, and one that is made again must not count
+    what an older one has counted.
+    """
+    now = time.time_ns() // 1_000
+    return {claim.name: claim.number + 1 if claim.number else now for write in writes for claim in write.claims}
+
+
+def statements(writes: Sequence[Prepared], numbers: Mapping[str | bytes, int], links: Links) -> Iterator[Statement]:
+    """The commands of one transaction, what collides most first."""
+    now = datetime.now(UTC)
+    claims = [claim for write in writes for claim in write.claims]
+    yield from inserts(
+        CLAIMS,
+        [encode_document({"_id": name, "n": numbers[name], "at": now}) for name, seen in claims if not seen],
+    )
+    used: dict[str, Any] = {"$inc": {"n": 1}, "$set": {"at": now}}
+    yield from updates(CLAIMS, [({"_id": name, "n": seen}, used, 100) for name, seen in claims if seen])
+    yield from inserts(RECEIPTS, [write.receipt for write in writes if write.receipt is not None])
+    currents = [current for write in writes for current in write.currents]
+    yield from updates(
+        RESOURCES,
+        [
+            ({"_id": name, "version": replaces}, RawBSONDocument(document), len(document))
+            for name, replaces, document in currents
+            if replaces
+        ],
+    )
+    yield from inserts(RESOURCES, [document for _, replaces, document in currents if not replaces])
+    yield from inserts(REVISIONS, [raw for write in writes for raw in write.revisions])
+    yield from inserts(AUDIT, links.documents)
