@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 
@@ -19,6 +20,8 @@ from domain.identity import FhirJson, ResourceKey
 from domain.revision import Head, encode, instant
 from fhir_mapping.outcome import advisory, outcome_of
 
+# The rows of one answer share their time; printing it was half of their cost.
+_instant = lru_cache(maxsize=64)(instant)
 _text = msgspec.json.Encoder().encode
 
 
@@ -76,7 +79,8 @@ def searchset(
 
     `outcome` (parameters that were ignored, see `advisory`) becomes one more entry of mode "outcome".
     """
-    rows = [_found(_opening(base), entry) for entry in entries]
+    opening = _opening(base)
+    rows = [_found(opening, entry) for entry in entries]
     if outcome is not None:
         rows.append(_outcome_row(outcome))
     return _bundle("searchset", rows, total, Links(self_url, next_url, first_url))
@@ -95,7 +99,8 @@ def history_bundle(
 
     A deletion has no resource; a version that cannot be opened has none either, and `response.outcome` says why.
     """
-    rows = [_version(_opening(base), entry) for entry in entries]
+    opening = _opening(base)
+    rows = [_version(opening, entry) for entry in entries]
     return _bundle("history", rows, total, Links(self_url, next_url, first_url))
 
 
@@ -146,7 +151,7 @@ def _version(opening: bytes, entry: VersionEntry) -> bytes:
     response: FhirJson = {
         "status": _status(204 if head.deleted else 201 if head.version == 1 else 200),
         "etag": f'W/"{head.version}"',
-        "lastModified": instant(head.recorded),
+        "lastModified": _instant(head.recorded),
     }
     resource = b""
     if not head.deleted:
@@ -171,7 +176,7 @@ def _answer(entry: AnswerEntry) -> bytes:
     if entry.version is not None:
         response["etag"] = f'W/"{entry.version}"'
     if entry.recorded is not None:
-        response["lastModified"] = instant(entry.recorded)
+        response["lastModified"] = _instant(entry.recorded)
     if entry.outcome is not None:
         response["outcome"] = entry.outcome
     full_url = b"" if entry.full_url is None else b'"fullUrl":%b,' % _text(entry.full_url)
@@ -179,6 +184,7 @@ def _answer(entry: AnswerEntry) -> bytes:
     return b'{%b%b"response":%b}' % (full_url, resource, encode(response))
 
 
+@lru_cache(maxsize=64)
 def _status(code: int) -> str:
     """`201 Created`: the code first, as Bundle.entry.response.status asks."""
     return f"{code} {HTTPStatus(code).phrase}"
