@@ -1,0 +1,188 @@
+"""`chartvault serve` from start to stop, as a person runs it: real processes, real MongoDB."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.running import running_server
+
+PROJECT = Path(__file__).resolve().parents[3]
+READY_SECONDS = 30
+
+
+class Served:
+    """A server process over `data_dir`, and what it printed."""
+
+    def __init__(self, data_dir: Path, port: int, *arguments: str) -> None:
+        self.data_dir, self.port = data_dir, port
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        command = [
+            sys.executable,
+            "-m",
+            "api.cli",
+            "serve",
+            "--data-dir",
+            str(data_dir),
+            "--port",
+            str(port),
+            *arguments,
+        ]
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def printed(self) -> str:
+        return self.log.read_text()
+
+    def token(self) -> str:
+        found = re.search(r"TOKEN=(\S+)", self.printed)
+        assert found is not None
+        return found[1]
+
+    def get(self, path: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.token()}"}
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10)
+
+    def await_welcome(self) -> None:
+        wait_for(lambda: "curl" in self.printed or self.process.poll() is not None, READY_SECONDS)
+        assert self.process.poll() is None, self.printed
+
+    def processes(self) -> list[int]:
+        """The children: workers and MongoDB."""
+        return [
+            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    def child(self, name: str) -> int:
+        return next(pid for pid in self.processes() if name in Path(f"/proc/{pid}/comm").read_text())
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def serve(tmp_path: Path, port: int) -> Iterator[Callable[..., Served]]:
+    """Starts servers over one data folder, waits until they answer, and ends them after the test."""
+    started: list[Served] = []
+
+    def start(*arguments: str) -> Served:
+        started.append(Served(tmp_path / "data", port, *arguments))
+        started[-1].await_welcome()
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            served.process.wait(30)
+        served.process.kill()
+        served.process.wait()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_minute_works_and_a_stop_is_clean(serve: Callable[..., Served], stop: signal.Signals) -> None:
+    served = serve()
+    shown = served.printed
+    assert f"FHIR base   http://127.0.0.1:{served.port}/fhir" in shown
+    assert f"API docs    http://127.0.0.1:{served.port}/api/docs" in shown
+    assert served.get("/api/docs").status_code == 200
+    assert served.get("/fhir/Patient?_count=2").json()["type"] == "searchset"
+    assert httpx.get(f"http://127.0.0.1:{served.port}/fhir/Patient").status_code == 401
+    assert served.data_dir.stat().st_mode & 0o777 == 0o700
+    found, children = running_server(served.data_dir), served.processes()
+    assert found is not None
+    assert (found.pid, found.base) == (served.process.pid, f"http://127.0.0.1:{served.port}/fhir")
+    served.process.send_signal(stop)
+    assert served.process.wait(30) == 0
+    assert served.printed.endswith("Stopped.\n")
+    assert not any(map(runs, children))
+    assert running_server(served.data_dir) is None
+
+
+def test_what_was_acknowledged_is_there_after_the_main_process_was_killed(serve: Callable[..., Served]) -> None:
+    served = serve("--workers", "2")
+    headers = {"authorization": f"Bearer {served.token()}", "content-type": "application/fhir+json"}
+    created = httpx.post(
+        f"http://127.0.0.1:{served.port}/fhir/Patient", content='{"resourceType":"Patient"}', headers=headers
+    )
+    assert created.status_code == 201
+    children = served.processes()
+    assert len(children) == 3
+    served.process.kill()
+    served.process.wait()
+    wait_for(lambda: not any(map(runs, children)))
+    assert serve().get(f"/fhir/Patient/{created.json()['id']}").json() == created.json()
+
+
+def test_a_killed_worker_is_replaced(serve: Callable[..., Served]) -> None:
+    served = serve()
+    mongod = served.child("mongod")
+    (worker,) = set(served.processes()) - {mongod}
+    os.kill(worker, signal.SIGKILL)
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return served.get("/readyz").status_code == 200
+        return False
+
+    wait_for(answers)
+    assert worker not in served.processes()
+
+
+def test_a_killed_database_is_started_again_and_nobody_has_to_help(serve: Callable[..., Served]) -> None:
+    served = serve()
+    os.kill(served.child("mongod"), signal.SIGKILL)
+    wait_for(lambda: "starting it again" in served.printed)
+    wait_for(lambda: served.get("/fhir/Patient").status_code == 200, 30)
+
+
+def test_a_second_server_is_told_what_is_in_the_way(serve: Callable[..., Served], port: int, tmp_path: Path) -> None:
+    served = serve()
+    same_port = Served(tmp_path / "other", port)
+    assert same_port.process.wait(30) == 3
+    assert same_port.printed.startswith(f"chartvault: Port {port} on 127.0.0.1 is in use")
+    same_folder = Served(served.data_dir, port + 1 if port < 65535 else port - 1)
+    assert same_folder.process.wait(30) == 3
+    assert f"is in use by another chartvault (process {served.process.pid})" in same_folder.printed
+    assert "Traceback" not in same_port.printed + same_folder.printed
+
+
+def test_no_secret_of_the_database_is_printed_or_visible_in_the_process_list(serve: Callable[..., Served]) -> None:
+    served = serve()
+    secrets = json.loads((served.data_dir / "mongodb" / "secrets.json").read_text()).values()
+    visible = served.printed + "".join(
+        Path(f"/proc/{pid}/cmdline").read_text() for pid in [served.process.pid, *served.processes()]
+    )
+    assert not any(secret in visible for secret in secrets)
