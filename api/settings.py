@@ -98,14 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_seconds: Annotated[Seconds, _says("Time limit of one request.")] = 30.0
     bundle_seconds: Annotated[Seconds, _says("Time limit of one batch or transaction.")] = 120.0
     header_seconds: Annotated[Seconds, _says("Time a client has to send its request headers.")] = 10.0
-    body_seconds: Annotated[Seconds, _says("Longest pause while a client sends a request body.")] = 10.0
     shutdown_seconds: Annotated[Count, _says("Time running requests have to finish when the server stops.")] = 20
     max_connections: Annotated[Count, _says("Requests in progress per process; more wait in the backlog.")] = 1_024
-
-    commit_batch: Annotated[Count, _says("Most writes that share one transaction.")] = 200
-    read_batch: Annotated[Count, _says("Most lookups by id that share one query.")] = 200
-    audit_batch: Annotated[Count, _says("Most audit entries that share one insert.")] = 500
-    idempotency_hours: Annotated[Count, _says("How long the answer to an Idempotency-Key is kept.")] = 24
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("Least severe log line written.")] = "info"
 
