@@ -213,4 +213,4 @@ def _require_bounded(name: str, value: str) -> None:
 
 def _shown(text: str) -> str:
     """A name from the client as it may appear in a message: printable and short."""
-    return "".join(c for c in text[:64] if c.isprintable())
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:64])

@@ -129,6 +129,8 @@ def searches_for(value: Any, type_name: str) -> Iterator[str]:
         case {"code": str(code)} if type_name == "Coding":
             yield f"{escaped(value['system'])}|{escaped(code)}" if "system" in value else f"|{escaped(code)}"
             yield escaped(code)
+        case str() if value.startswith("#"):
+            return  # Into the resource itself: not indexed.
         case str() if type_name not in ("string", "markdown") or normalised(value):
             yield escaped(value[:MAX_PREFIX] if type_name in ("string", "markdown") else value)
         case bool():
