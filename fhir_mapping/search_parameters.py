@@ -39,8 +39,12 @@ class SearchParameter(msgspec.Struct, frozen=True):
 
     @property
     def indexed(self) -> bool:
-        """Whether its values become terms. `phonetic` asks for more than the terms of a name can tell."""
-        return self.kind in _TERM_KINDS and bool(self.expression) and self.code != "phonetic"
+        """Whether a search by it works: its values become terms, or the store knows them itself (`_lastUpdated`).
+
+        `phonetic` asks for more than the terms of a name can tell.
+        """
+        as_terms = self.kind in _TERM_KINDS and bool(self.expression) and self.code != "phonetic"
+        return as_terms or self.code == "_lastUpdated"
 
     @property
     def routes(self) -> tuple[Route, ...] | None:

@@ -12,6 +12,7 @@ from domain.errors import InvalidRequest, TooCostly
 from domain.search import AnyTerm, IdIn, Linked, SearchQuery, Updated, in_order
 from fhir_mapping import query_string
 from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.search_parameters import parameters_of
 
 PARSER = QueryStrings("https://emr.example/fhir", lambda: datetime(2021, 1, 1, tzinfo=UTC))
 
@@ -179,6 +180,15 @@ def test_limits_are_refused_by_name_or_harmless(pairs: list[tuple[str, str]]) ->
     with pytest.raises(InvalidRequest) as refused:
         PARSER.parse("Patient", pairs, strict=True)
     assert len(refused.value.message) < 300
+
+
+def test_what_is_offered_works_and_what_is_not_offered_does_not() -> None:
+    """The capability statement lists the indexed parameters: each must be accepted, and no other."""
+    texts = {"date": "2020", "token": "x", "string": "x", "reference": "x", "uri": "x"}
+    for resource_type in ("Patient", "Observation", "ValueSet", "Bundle"):
+        for code, parameter in parameters_of(resource_type).items():
+            pairs = [(code, texts.get(parameter.kind, "1"))]
+            assert (code in PARSER.parse(resource_type, pairs, strict=False).ignored) is not parameter.indexed
 
 
 def test_five_hundred_ids_are_one_condition() -> None:
