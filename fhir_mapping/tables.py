@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from fhir_mapping.resource_types import TYPES, added_tables
+
 PRIMITIVES: frozenset[str] = frozenset({
     "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant",
     "integer", "markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml",
@@ -53,7 +55,7 @@ def elements_of(type_name: str) -> Mapping[str, Element]:
 
 @cache
 def _elements(path: str) -> Mapping[str, Element]:
-    base, *rows = msgspec.json.decode(_slices()[path])
+    base, *rows = _ADDED[path] if path in _ADDED else msgspec.json.decode(_slices()[path])
     inherited = _elements(base) if base else {}
     own = {element.name: element for row in rows for element in _expand(*row)}
     return MappingProxyType({**inherited, **own})
@@ -95,5 +97,7 @@ def _load(name: str) -> dict[str, Any]:
     return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
 
 
-RESOURCE_TYPES: tuple[str, ...] = tuple(msgspec.json.decode(_slices()[""]))
-"""The names of the R4 resource types, sorted."""
+_ADDED = added_tables()
+
+RESOURCE_TYPES: tuple[str, ...] = tuple(each.name for each in TYPES)
+"""The names of the supported resource types: those of R4, sorted, and what `resource_types` adds."""
