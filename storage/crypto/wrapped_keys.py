@@ -54,6 +54,16 @@ def owner_of(key_id: str) -> str:
     return key_id.rpartition("#")[0]
 
 
+class NewKey(msgspec.Struct, frozen=True):
+    """A first key that exists only when `document` is stored; see `WrappedKeys.make`."""
+
+    owned: OwnedKeys
+    document: Document
+
+    def __repr__(self) -> str:
+        return f"NewKey({self.owned.owner})"
+
+
 class WrappedKeys:
     """The keys of many owners in one collection, unwrapped by the vault."""
 
@@ -85,12 +95,7 @@ class WrappedKeys:
 
         Read the keys afterwards: they may be another's.
         """
-        wrapped = await self._vault.wrap([(key_id(owner, 1), os.urandom(SECRET_BYTES)) for owner in owners])
-        now = datetime.now(UTC)
-        documents = [
-            {"_id": owner, "wrapped": [value], "created": now, "erased": None}
-            for owner, value in zip(owners, wrapped, strict=True)
-        ]
+        documents = [new.document for new in await self.make(owners)]
         with reaching_keys():
             try:
                 await self.documents.insert_many(documents, ordered=False)
@@ -100,6 +105,20 @@ class WrappedKeys:
                     failure["code"] != _DUPLICATE for failure in details.get("writeErrors", ())
                 ):
                     raise
+
+    async def make(self, owners: Sequence[str]) -> list[NewKey]:
+        """A first key for each owner, stored by nobody yet. Whoever stores the documents makes them real."""
+        secrets = [os.urandom(SECRET_BYTES) for _ in owners]
+        names = [key_id(owner, 1) for owner in owners]
+        wrapped = await self._vault.wrap(list(zip(names, secrets, strict=True)))
+        now = datetime.now(UTC)
+        return [
+            NewKey(
+                OwnedKeys(owner, 1, {1: SealingKey(name, secret)}),
+                {"_id": owner, "wrapped": [value], "created": now, "erased": None},
+            )
+            for owner, name, secret, value in zip(owners, names, secrets, wrapped, strict=True)
+        ]
 
     async def add_generation(self, owner: str) -> int:
         """Give an owner a further key, which seals from now on; older ones still open. Returns its generation.

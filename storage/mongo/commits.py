@@ -24,7 +24,7 @@ from storage.mongo.chains import AuditChain, Links
 from storage.mongo.client import READ_MS, Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES
 from storage.mongo.failures import translated
-from storage.mongo.preparing import Prepared, owners, prepare, tip_of
+from storage.mongo.preparing import Prepared, born, owners, prepare, tip_of
 from storage.mongo.recent import Recent
 from storage.mongo.statements import claimed, statements
 from storage.mongo.transactions import Collided, Interrupted, run_transaction
@@ -65,10 +65,13 @@ class Commits:
 
     async def commit(self, write: Write) -> None:
         """See `domain.ports.RevisionStore.commit`."""
-        keys = await self._keys_of(owners(write))
+        made = await self._keyring.make(born(write))
+        keys = {new.owned.owner: new.owned.for_sealing() for new in made}
+        keys |= await self._keys_of(owners(write) - keys.keys())
         tips = await self._tips_of(write)
-        prepared = await prepare(write, keys, tips, self._keyring)
+        prepared = await prepare(write, keys, tips, self._keyring, made)
         await self._batches.submit(Pending(prepared))
+        self._keyring.adopt(made)
 
     async def close(self) -> None:
         """Finish what was accepted, then store the audit chain's last head."""
@@ -132,7 +135,8 @@ class Commits:
             links = await self._linked(writes)
             moved = {name: number + 1 for write in writes for name, number in write.touches.items()}
             moved.update(claimed(writes))
-            await run_transaction(self._database, statements(writes, moved, links), lambda: self._happened(links))
+            commands = statements(writes, moved, links, self._keyring.stored.documents)
+            await run_transaction(self._database, commands, lambda: self._happened(links))
         except Collided:
             await self._dismiss_stale(chosen)
             _after_collision(chosen)

@@ -6,7 +6,7 @@ writes (a Bundle of 2,000 entries) let others run every few milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from domain.errors import VersionConflict
 from domain.revision import Change, Claim, Description, Receipt, Write
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.sealing import SealingKey, place, seal
+from storage.crypto.wrapped_keys import NewKey
 from storage.mongo.batching import Breath
 from storage.mongo.documents import (
     Sealed,
@@ -49,6 +50,7 @@ class Prepared(NamedTuple):
     claims: tuple[Expected, ...]
     receipt: bytes | None
     receipt_name: bytes | None
+    keys: tuple[bytes, ...]
     audit: AuditEntry
     touches: Mapping[str | bytes, int]
     size: int
@@ -66,10 +68,26 @@ def owners(write: Write) -> set[str]:
     }
 
 
+def born(write: Write) -> list[str]:
+    """The patients this write brings into being: their ids were made for it, so nobody else can have given them a key."""
+    return [
+        patient_owner(change.revision.key.id)
+        for change in write.changes
+        if change.base is None and change.revision.method == "POST" and change.revision.key.type == "Patient"
+    ]
+
+
 async def prepare(
-    write: Write, keys: Mapping[str, SealingKey], tips: Mapping[str, bytes], keyring: Keyring
+    write: Write,
+    keys: Mapping[str, SealingKey],
+    tips: Mapping[str, bytes],
+    keyring: Keyring,
+    made: Sequence[NewKey] = (),
 ) -> Prepared:
-    """Seal and encode `write`. `keys` holds a key per owner, `tips` the hash of each base, by resource."""
+    """Seal and encode `write`. `keys` holds a key per owner, `tips` the hash of each base, by resource.
+
+    `made` are the keys that are stored together with the write.
+    """
     revisions: list[bytes] = []
     currents: list[Current] = []
     touches: dict[str | bytes, int] = {}
@@ -97,6 +115,7 @@ async def prepare(
         claims=claims,
         receipt=_receipt(write.receipt, receipt_name) if write.receipt else None,
         receipt_name=receipt_name,
+        keys=tuple(encode_document(new.document) for new in made),
         audit=write.audit,
         touches=touches,
         size=size,

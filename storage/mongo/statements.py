@@ -10,6 +10,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from storage.mongo.chains import Links
+from storage.mongo.client import Collection
 from storage.mongo.documents import AUDIT, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
 from storage.mongo.preparing import Prepared
 from storage.mongo.transactions import Statement, inserts, updates
@@ -25,7 +26,9 @@ def claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
     return {claim.name: claim.number + 1 if claim.number else now for write in writes for claim in write.claims}
 
 
-def statements(writes: Sequence[Prepared], numbers: Mapping[str | bytes, int], links: Links) -> Iterator[Statement]:
+def statements(
+    writes: Sequence[Prepared], numbers: Mapping[str | bytes, int], links: Links, keys: Collection
+) -> Iterator[Statement]:
     """The commands of one transaction, what collides most first."""
     now = datetime.now(UTC)
     claims = [claim for write in writes for claim in write.claims]
@@ -45,6 +48,7 @@ def statements(writes: Sequence[Prepared], numbers: Mapping[str | bytes, int], l
             if replaces
         ],
     )
+    yield from inserts(keys.name, [key for write in writes for key in write.keys], keys.database.name)
     yield from inserts(RESOURCES, [document for _, replaces, document in currents if not replaces])
     yield from inserts(REVISIONS, [raw for write in writes for raw in write.revisions])
     yield from inserts(AUDIT, links.documents)

@@ -40,18 +40,19 @@ class Interrupted(Exception):
 
 
 class Statement(NamedTuple):
-    """One command, and how many documents it must have touched."""
+    """One command, how many documents it must have touched, and its database when that is another."""
 
     collection: str
     command: dict[str, Any]
     expected: int
+    database: str | None = None
 
 
-def inserts(collection: str, documents: Iterable[bytes]) -> Iterator[Statement]:
+def inserts(collection: str, documents: Iterable[bytes], database: str | None = None) -> Iterator[Statement]:
     """Insert encoded documents, in commands of bounded size."""
     for part in slices(documents):
         command = {"insert": collection, "ordered": True, "documents": [RawBSONDocument(raw) for raw in part]}
-        yield Statement(collection, command, len(part))
+        yield Statement(collection, command, len(part), database)
 
 
 def updates(collection: str, changes: Sequence[tuple[dict[str, Any], Any, int]]) -> Iterator[Statement]:
@@ -107,8 +108,9 @@ async def run_transaction(
 
 
 async def _execute(database: Database, statement: Statement, session: AsyncClientSession) -> None:
+    target = database if statement.database is None else database.client[statement.database]
     try:
-        answer = await database.command(statement.command, session=session)
+        answer = await target.command(statement.command, session=session)
     except OperationFailure as error:
         if error.code in (WRITE_CONFLICT, DUPLICATE_KEY):
             raise Collided from None
