@@ -11,8 +11,11 @@ from typing import NoReturn
 
 import typer
 
+from api.commands.erase import erase
+from api.commands.keys import reseal, rotate
 from api.commands.serve import serve
 from api.commands.token import token
+from api.commands.verify import verify
 from api.commands.version import version
 from api.settings import UnusableSettings
 from domain.errors import DomainError, Unavailable
@@ -47,6 +50,14 @@ app.command(
         'curl -H "Authorization: Bearer $(chartvault token)" http://127.0.0.1:8000/fhir/Patient',
     )
 )(token)
+app.command(epilog=_examples("chartvault verify", "chartvault verify --data-dir /srv/chartvault || page-somebody"))(
+    verify
+)
+app.command(epilog=_examples("chartvault erase 01a1fa33-4fb8 --reason 'Request of 3 May, ticket 4711'"))(erase)
+keys = typer.Typer(help="Replace keys.", no_args_is_help=True)
+keys.command(epilog=_examples("chartvault keys rotate"))(rotate)
+keys.command(epilog=_examples("chartvault keys reseal 01a1fa33-4fb8"))(reseal)
+app.add_typer(keys, name="keys")
 app.command(epilog=_examples("chartvault version"))(version)
 
 

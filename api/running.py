@@ -15,10 +15,11 @@ _FILE = "server.json"
 
 
 class RunningServer(msgspec.Struct, frozen=True):
-    """A server on this machine. `base` is its FHIR base URL as reachable from here."""
+    """A server on this machine. `base` is its FHIR base as reachable from here, `public_base` the one in its links."""
 
     pid: int
     base: str
+    public_base: str | None = None
 
 
 def announce(data_dir: Path, server: RunningServer) -> None:

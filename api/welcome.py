@@ -28,7 +28,7 @@ def welcome(settings: Settings, *, demo: bool) -> None:
     if not _ready(local):
         console.print(f"The server does not answer yet after {_READY_SECONDS:.0f} s; its log says why.", style="yellow")
         return
-    announce(settings.data_dir, RunningServer(os.getpid(), local))
+    announce(settings.data_dir, RunningServer(os.getpid(), local, settings.fhir_base))
     root = settings.fhir_base.removesuffix("/fhir")
     console.print("\n[bold]Chartvault is ready.[/bold] Stop it with Ctrl-C.\n")
     console.print(f"  FHIR base   {settings.fhir_base}")

@@ -18,7 +18,8 @@ from api.auth import authenticator
 from api.fhir.paging import PageLinks
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
-from api.settings import Settings
+from api.settings import Settings, UnusableSettings
+from domain.audit import AuditEntry
 from domain.errors import Unavailable
 from domain.interactions.parts import Parts
 from fhir_mapping.capability import Capabilities, ParameterRow
@@ -30,12 +31,18 @@ from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 from fhir_mapping.validation import Validation
 from storage.crypto.keys import Keyring
-from storage.crypto.master_key import MasterKey
+from storage.crypto.master_key import MasterKey, UnsafeMasterKey
+from storage.crypto.progress import Progress
 from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
 from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.erasure import erase_patient
+from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
 from storage.mongo.revisions import MongoRevisionStore
+from storage.mongo.rotation import reseal_patient, rotate_keys
+from storage.mongo.tombstones import Tombstone
+from storage.mongo.verification import verify
 
 MB = 1024 * 1024
 
@@ -96,19 +103,22 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
 
 
 async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
-    """The keyring under the master key the settings name."""
+    """The keyring under the master key the settings name. Raises `UnusableSettings` for one that protects nothing."""
     options = settings.kms_options
     if settings.kms_provider == "local":
         options = {"path": str(settings.data_dir / "master-key"), **options}
     master = MasterKey(settings.kms_provider, options, settings.kms_credentials, settings.kms_tls)
-    return await Keyring.start(
-        client,
-        master,
-        database=settings.keys_database,
-        production=settings.profile == "production",
-        cached_owners=settings.key_cache_size,
-        ttl_seconds=settings.key_cache_seconds,
-    )
+    try:
+        return await Keyring.start(
+            client,
+            master,
+            database=settings.keys_database,
+            production=settings.profile == "production",
+            cached_owners=settings.key_cache_size,
+            ttl_seconds=settings.key_cache_seconds,
+        )
+    except UnsafeMasterKey as error:
+        raise UnusableSettings(str(error)) from error
 
 
 def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str) -> Parts:
@@ -144,6 +154,37 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         types=frozenset(RESOURCE_TYPES),
     )
     return FhirSurface(service, authenticator(settings).authenticate, settings.fhir_base)
+
+
+def findings(opened: Opened, progress: Progress) -> AsyncIterator[Finding]:
+    """Every difference between what is stored and what was written; none means all is well."""
+    return verify(opened.database, opened.keyring, opened.parts.describe, progress=progress)
+
+
+async def erase(opened: Opened, entry: AuditEntry, *, patient: str, reason: str, progress: Progress) -> Tombstone:
+    """Erase one patient for good; returns when no process can open anything of it any more."""
+    return await erase_patient(
+        opened.database, opened.keyring, opened.trail, entry, patient=patient, reason=reason, progress=progress
+    )
+
+
+async def rotate(opened: Opened, entry: AuditEntry, progress: Progress) -> bool:
+    """Replace the keys above the patients' keys; false when it must be run again."""
+    return await rotate_keys(opened.client, opened.keyring, opened.trail, entry, progress=progress)
+
+
+async def reseal(opened: Opened, entry: AuditEntry, *, patient: str, progress: Progress) -> int:
+    """Answer a leaked patient key: a new one, and a new version of each live resource under it. Returns how many."""
+    return await reseal_patient(
+        opened.database,
+        opened.store,
+        opened.parts.describe,
+        opened.keyring,
+        entry,
+        patient=patient,
+        now=opened.parts.clock,
+        progress=progress,
+    )
 
 
 def capabilities() -> Capabilities:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from api.running import running_server
 from api.settings import Settings
 
 
@@ -24,7 +25,10 @@ def reachable(settings: Settings) -> Iterator[Settings]:
     server = embedded_mongo(settings)
     uri = server.attach()
     if uri is not None:
-        yield msgspec.structs.replace(settings, mongodb_uri=uri)
+        running = running_server(settings.data_dir)
+        # The index knows references to our own base as local, so what is made again must use the same base.
+        base = settings.base_url or (running.public_base if running is not None else None)
+        yield msgspec.structs.replace(settings, mongodb_uri=uri, base_url=base)
         return
     uri = server.start()
     try:

@@ -10,12 +10,16 @@ import pytest
 import typer.testing
 
 from api.auth import authenticator
-from api.cli import app
+from api.cli import app, keys
 from api.commands.options import duration_seconds
 from api.settings import load_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
-COMMANDS = sorted(command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands)
+COMMANDS = [
+    f"{prefix}{command.name or getattr(command.callback, '__name__', '')}"
+    for prefix, group in (("", app), ("keys ", keys))
+    for command in group.registered_commands
+]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +31,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_examples(command: str) -> None:
-    result = typer.testing.CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    result = typer.testing.CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert f"chartvault {command}" in result.output.partition("Examples")[2]
 

@@ -179,6 +179,15 @@ def test_a_second_server_is_told_what_is_in_the_way(serve: Callable[..., Served]
     assert "Traceback" not in same_port.printed + same_folder.printed
 
 
+def test_operators_work_beside_a_running_server(serve: Callable[..., Served]) -> None:
+    served = serve()
+    command = [sys.executable, "-m", "api.cli", "verify", "--data-dir", str(served.data_dir)]
+    result = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Clean. ")
+    assert served.get("/fhir/Patient").status_code == 200
+
+
 def test_no_secret_of_the_database_is_printed_or_visible_in_the_process_list(serve: Callable[..., Served]) -> None:
     served = serve()
     secrets = json.loads((served.data_dir / "mongodb" / "secrets.json").read_text()).values()
