@@ -1,9 +1,10 @@
 """The invariants of the R4 definitions that a table of elements cannot express.
 
 https://hl7.org/fhir/R4/conformance-rules.html#constraints. Most say that one element needs, excludes or replaces
-another: these are rows here. What takes a computation is a function in `invariants_computed`, `invariants_bundle` or
-`invariants_conformance`. FHIRPath is not evaluated: the definitions' expressions would cost a hundred times as much.
-An element also counts as present when only its extensions are (`_x`), and `value[x]` stands for all its types.
+another: these are rows here. What takes a computation is a function in `invariants_computed`, `invariants_bundle`,
+`invariants_conformance` or `invariants_terminology`. FHIRPath is not evaluated: the expressions of the definitions would
+cost a hundred times as much. An element also counts as present when only its extensions are (`_x`), and `value[x]`
+stands for all its types.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from fhir_mapping import invariants_bundle, invariants_computed, invariants_conformance
+from fhir_mapping import invariants_bundle, invariants_computed, invariants_conformance, invariants_terminology
 from fhir_mapping.problems import Found, Problem
 from fhir_mapping.tables import elements_of
 
@@ -103,11 +104,18 @@ SOME = (
 )
 
 
+COMPUTED = (
+    invariants_computed.RULES,
+    invariants_bundle.RULES,
+    invariants_conformance.RULES,
+    invariants_terminology.RULES,
+)
+
+
 @cache
 def of(path: str) -> tuple[Rule, ...]:
     """The rules of a type or backbone path, to be asked when its elements are in order; paths relative to it."""
-    computed = (invariants_computed.RULES, invariants_bundle.RULES, invariants_conformance.RULES)
-    return (*_rows(path), *(rule for table in computed for rule in table.get(path, ())))
+    return (*_rows(path), *(rule for table in COMPUTED for rule in table.get(path, ())))
 
 
 def _rows(path: str) -> Iterator[Rule]:

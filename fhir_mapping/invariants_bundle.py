@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from fhir_mapping.invariants_computed import Node, Rule, that
-from fhir_mapping.problems import Found, Problem
+from fhir_mapping.invariants_computed import Node, Rule, each, that
+from fhir_mapping.problems import Problem
 
 
 def _entries(value: Node) -> list[Any]:
     entries: list[Any] = value.get("entry", [])
     return entries
-
-
-def _each(find: Callable[[Node], Iterator[Problem]]) -> Rule:
-    """A rule that finds any number of problems."""
-
-    def rule(value: Node) -> Found:
-        return list(find(value)) or None
-
-    return rule
 
 
 def _is(value: Node, *types: str) -> bool:
@@ -38,7 +29,7 @@ def _exactly_in(name: str, key: str, *types: str) -> Rule:
             if (name in entry) != wanted:
                 yield Problem("required" if wanted else "invariant", human, f".entry[{index}].{name}")
 
-    return _each(find)
+    return each(find)
 
 
 def _first_is(value: Node, type_name: str) -> bool:
@@ -138,10 +129,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "A message begins with its MessageHeader",
             lambda v: not _is(v, "message") or _first_is(v, "MessageHeader"),
         ),
-        _each(_full_urls),
-        _each(_links),
-        _each(_search_results),
-        _each(_ambiguous_references),
+        each(_full_urls),
+        each(_links),
+        each(_search_results),
+        each(_ambiguous_references),
     ),
     "Bundle.entry": (
         that("bdl-8", "A fullUrl names no version", lambda v: "/_history/" not in v.get("fullUrl", ""), ".fullUrl"),

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_mapping import contained, invariants, structure_values
 from fhir_mapping.narrative import xhtml
 from fhir_mapping.problems import Check, Found, Problem, under
-from fhir_mapping.structure_arrays import extended, many
+from fhir_mapping.structure_arrays import extended, many, missing_code
 from fhir_mapping.structure_primitives import CHECKS, closed_code
 from fhir_mapping.tables import RESOURCE_TYPES, Element, elements_of
 
@@ -130,14 +130,17 @@ def _explain(checks: _ElementChecks, name: str, value: Mapping[str, Any], found:
         element = checks.elements.get(name[1:])
         if element is None or element.type not in CHECKS:
             return [Problem("structure", "There is no such element", f".{name}")]
+        plain = value.get(name[1:])
         found = extended(
-            value.get(name[1:]),
+            plain,
             value[name],
             repeats=element.many,
             one=check_of_value(element),
             element=_check_of("Element"),
             depth=depth,
         )
+        if plain is None and element.codes is not None and not found:
+            found = missing_code(value[name])
     step = f".{name}" if element is None else f".{element.choice or element.name}"
     return under(step, found or ())
 

@@ -12,6 +12,8 @@ from fhir_mapping.problems import Check, Found, Problem, under
 
 _EMPTY = Problem("structure", "An empty array is not a value; leave the element out")
 _UNPAIRED = Problem("structure", "The array and the one with its extensions are of one length")
+_DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_NO_CODE = Problem("code-invalid", "A code of a required value set may not be absent with a reason")
 _NOTHING = Problem("structure", "null stands where neither a value nor an extension is")
 
 
@@ -56,3 +58,13 @@ def extended(value: Any, sibling: Any, *, repeats: bool, one: Check, element: Ch
             found += element(more, depth + 1) or ()
         problems += under(f"[{index}]", found)
     return problems
+
+
+def missing_code(sibling: Any) -> list[Problem]:
+    """The problem of a code with a required binding that is absent for a reason: the value sets have codes for that.
+
+    https://hl7.org/fhir/R4/extension-data-absent-reason.html; other extensions may stand for a code.
+    """
+    siblings = sibling if type(sibling) is list else [sibling]
+    urls = {extension.get("url") for each in siblings if each for extension in each.get("extension", ())}
+    return [_NO_CODE] if _DATA_ABSENT in urls else []

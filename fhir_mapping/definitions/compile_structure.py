@@ -1,4 +1,4 @@
-"""Compiles StructureDefinitions and ValueSets to `structure.json` and `codes.json`.
+"""Compiles StructureDefinitions and terminology to `structure.json`, `codes.json` and `code_systems.json`.
 
 `structure.json`: type or backbone path -> rows `[name, flags, type, codes, targets]`, short rows leaving out the end.
 Flags are a string of `*` (array), `!` (required), `s` (summary), `q` (a SimpleQuantity). A choice `value[x]` has a
@@ -6,6 +6,7 @@ list of types. `codes` names a row of `codes.json`; `targets` lists the types a 
 The first row is the name of the type the path inherits from ("" for none): its elements are not repeated.
 `codes.json`: value set -> codes, or "system|code" where an element holds Codings. Only value sets of required bindings
 that can be listed; UCUM, BCP 13, BCP 47 and the like have a syntax, not a list.
+`code_systems.json`: the complete code systems that are part of FHIR R4 itself, and so never grow -> codes.
 
 The archive carries elements that are not in R4 (such as `Binary.url`, backported R5 elements). What its JSON schema
 does not know is dropped; the rest is named in `corrections`.
@@ -28,7 +29,7 @@ SIMPLE_QUANTITY = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity"
 
 
 def compiled(read: Callable[[str], Any]) -> dict[str, Json]:
-    """The two tables by file name."""
+    """The tables by file name."""
     schema = _schema_properties(read("fhir.schema.json"))
     value_sets = ValueSets(read("valuesets.json"))
     structures = [*_structures(read("profiles-types.json")), *_structures(read("profiles-resources.json"))]
@@ -41,8 +42,13 @@ def compiled(read: Callable[[str], Any]) -> dict[str, Json]:
             elements = _children(definition, path)
             base = _base(path, {_name(e) for e in elements}, bases)
             own = [e for e in elements if _name(e) not in bases.get(base, set())]
-            tables[path] = [base, *(_row(element, definition, value_sets) for element in own)]
-    return {"structure.json": tables, "codes.json": dict(sorted(value_sets.used.items()))}
+            rows = [_row(element, definition, value_sets) for element in own]
+            tables[path] = [base, *corrections.REPLACED.get(path, rows)]
+    return {
+        "structure.json": tables,
+        "codes.json": dict(sorted(value_sets.used.items())),
+        "code_systems.json": value_sets.systems("http://hl7.org/fhir/"),
+    }
 
 
 def _structures(bundle: Json) -> Iterator[Json]:

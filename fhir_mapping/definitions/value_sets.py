@@ -22,7 +22,7 @@ class ValueSets:
         self._by_url: dict[str, Json] = {}
         for entry in bundle["entry"]:
             self._by_url[entry["resource"]["url"]] = entry["resource"]
-        self.used: dict[str, list[str]] = {}
+        self.used: dict[str, list[str]] = {name: list(codes) for name, codes in corrections.CODES.items()}
 
     def codes_of(self, element: Json) -> str:
         """The name under which `used` keeps the codes of a required binding; "" when there is no such list."""
@@ -39,6 +39,14 @@ class ValueSets:
         codes = {code if plain else f"{system}|{code}" for system, code in codings}
         self.used[name] = sorted(codes - corrections.FOREIGN_TYPES)
         return name
+
+    def systems(self, prefix: str) -> dict[str, list[str]]:
+        """The codes of every complete code system whose URL begins with `prefix`."""
+        return {
+            url: sorted({code for code, _ in _walk(found.get("concept", []), ())} - corrections.FOREIGN_TYPES)
+            for url, found in sorted(self._by_url.items())
+            if url.startswith(prefix) and found.get("content") == "complete"
+        }
 
     def _expand(self, url: str) -> set[Coding] | None:
         compose = self._by_url.get(url, {}).get("compose")
