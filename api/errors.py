@@ -22,6 +22,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.UnsupportedMedia: 415,
     errors.NotAcceptable: 406,
     errors.TooLarge: 413,
+    errors.TooSlow: 408,
     errors.Throttled: 429,
     errors.VersionConflict: 412,
     errors.AmbiguousMatch: 412,

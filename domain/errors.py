@@ -13,6 +13,7 @@
     ├── UnsupportedMedia          a body in a format that is not read           ("not-supported")
     ├── NotAcceptable             an answer in a format that is not written     ("not-supported")
     ├── TooLarge                  a body over its limit                         ("too-long")
+    ├── TooSlow                   a body that does not arrive in time           ("timeout")
     ├── Throttled                 come back later                               ("throttled")
     ├── VersionConflict           If-Match names a version that is not newest   ("conflict")
     ├── AmbiguousMatch            a condition selects more than one resource    ("multiple-matches")
@@ -112,6 +113,10 @@ class NotAcceptable(DomainError):
 
 class TooLarge(DomainError):
     code = "too-long"
+
+
+class TooSlow(DomainError):
+    code = "timeout"
 
 
 class Throttled(DomainError):

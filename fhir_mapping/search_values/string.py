@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from domain.errors import InvalidRequest
@@ -53,6 +54,12 @@ def _folded(text: str) -> str:
 
 
 def text_forms(value: str) -> Forms:
+    """The forms of one text. Short ones are remembered: a name is read for several parameters of its resource, and
+    cities and given names come back."""
+    return _short_forms(value) if len(value) <= 32 else _forms(value)
+
+
+def _forms(value: str) -> Forms:
     marked = _folded(value)
     whole = " ".join(marked.replace("-", "").split())[:MAX_PREFIX]
     forms = [("e", value)]
@@ -63,6 +70,9 @@ def text_forms(value: str) -> Forms:
         for word in dict.fromkeys((*joined, *words)):
             forms += [("p", word[:end]) for end in range(1, min(len(word), MAX_PREFIX) + 1)]
     return forms
+
+
+_short_forms = lru_cache(maxsize=2_048)(_forms)
 
 
 def _parts(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Forms]:

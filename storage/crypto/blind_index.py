@@ -1,6 +1,6 @@
 """Blind index: searchable values as keyed tokens, so that the database can compare what it cannot read.
 
-    token = first 8 bytes of HMAC-SHA256(index key, resource type | parameter | form | value)
+    token = BLAKE2b-64, keyed with the index key, of resource type | parameter | form | value
     index key = HKDF-SHA256(index secret, info = "chartvault/index/<epoch>")
 
 Equal values of one type and parameter have equal tokens: that equality is the whole leakage, see `deploy/LEAKAGE.md`.
@@ -19,44 +19,39 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 TOKEN_BYTES = 8
-_BLOCK = 64
 
 
 class TokenMaker:
     """Makes the tokens of one epoch.
 
-    HMAC by hand (RFC 2104) over hash states that have absorbed the key and the resource type already: copying those
-    takes 0.7 us per token where `hmac.digest` takes 1.5 us; the test compares both.
+    Keyed BLAKE2b (RFC 7693 section 2.9) is a MAC of its own with an output of any size: one state that has absorbed key and
+    resource type is copied per token, 0.34 us against 0.66 us for the two states of an HMAC (see DECISIONS.md).
     """
 
-    __slots__ = ("_inner", "_outer", "_types")
+    __slots__ = ("_start", "_types")
 
     def __init__(self, secret: bytes, *, epoch: int = 1) -> None:
-        key = HKDF(SHA256(), 32, salt=None, info=f"chartvault/index/{epoch}".encode()).derive(secret)
-        key = key.ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
-        self._types: dict[str, hashlib._Hash] = {}
+        key = HKDF(SHA256(), 64, salt=None, info=f"chartvault/index/{epoch}".encode()).derive(secret)
+        self._start = hashlib.blake2b(key=key, digest_size=TOKEN_BYTES)
+        self._types: dict[str, hashlib.blake2b] = {}
 
     def __repr__(self) -> str:
         return "TokenMaker(…)"
 
     def tokens(self, resource_type: str, terms: Iterable[str]) -> list[bytes]:
         """The 8-byte token of each term (`parameter|form|value`), in order."""
-        start, finish = self._of_type(resource_type), self._outer
+        start = self._of_type(resource_type)
         made = []
         for term in terms:
-            inner = start.copy()
-            inner.update(term.encode())
-            outer = finish.copy()
-            outer.update(inner.digest())
-            made.append(outer.digest()[:TOKEN_BYTES])
+            state = start.copy()
+            state.update(term.encode())
+            made.append(state.digest())
         return made
 
-    def _of_type(self, resource_type: str) -> hashlib._Hash:
+    def _of_type(self, resource_type: str) -> hashlib.blake2b:
         state = self._types.get(resource_type)
         if state is None:
-            state = self._inner.copy()
+            state = self._start.copy()
             state.update(f"{resource_type}|".encode())
             if len(self._types) < 1000:
                 self._types[resource_type] = state
