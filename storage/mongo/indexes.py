@@ -22,8 +22,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     RESOURCES: (
         # Searches. Tokens hold the type already, so it is not repeated in 30 entries per resource.
         IndexModel("terms", name="terms"),
-        # `_lastUpdated`, as condition and as sort.
-        IndexModel(["type", "updated", "_id"], name="updated"),
+        # `_lastUpdated`, as condition and as sort; the number of live resources of a type.
+        IndexModel(["type", "deleted", "updated", "_id"], name="updated"),
         # What access leaves of a search, $everything, erasure.
         IndexModel(["compartments", "type", "_id"], name="compartments"),
     ),
@@ -38,6 +38,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     AUDIT: (
         IndexModel(["patients", "recorded"], name="patients"),
         IndexModel(["subject", "recorded"], name="subject"),
+        IndexModel("targets", name="targets"),
         IndexModel("recorded", name="recorded"),
     ),
     HEADS: (),

@@ -86,6 +86,8 @@ class Reads:
 
     async def open(self, stored: Sequence[Stored]) -> list[bytes | DomainError]:
         keys = await self._keys({one.handle.key for one in stored if one.handle.key is not None})
+        if len(stored) == 1:
+            return [self._open(stored[0].head, stored[0].handle, keys)]
         opened: list[bytes | DomainError] = []
         breath = Breath()
         for one in stored:

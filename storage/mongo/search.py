@@ -39,22 +39,23 @@ class Searches:
 
     async def find(self, query: SearchQuery) -> Page:
         """See `domain.ports.RevisionStore.find`."""
-        selected = filter_of(query, self._tokens)
+        clauses = clauses_of(query, self._tokens)
         found: list[Stored] = []
         if query.count:
-            found = await self._matches(query, selected)
+            found = await self._matches(query, clauses)
         more, matches = len(found) > query.count, found[: query.count]
         total: int | None = None
         if query.total == "accurate":
             # A first page that holds everything has counted it already.
-            total = len(matches) if query.count and query.after is None and not more else await self._count(selected)
+            total = (
+                len(matches) if query.count and query.after is None and not more else await self._count(query, clauses)
+            )
         last = matches[-1].head if more else None
         return Page(matches, None if last is None else PageKey(last.key.id, last.recorded), total)
 
-    async def _matches(self, query: SearchQuery, selected: Document) -> list[Stored]:
-        after = after_of(query)
+    async def _matches(self, query: SearchQuery, clauses: Sequence[Document]) -> list[Stored]:
         cursor = self._resources.find(
-            {"$and": [*selected["$and"], *after]} if after else selected,
+            {"$and": [*clauses, *_within(query.type), _live(query.type), *after_of(query)]},
             CURRENT_FIELDS,
             sort=sort_of(query),
             limit=query.count + 1,
@@ -63,18 +64,27 @@ class Searches:
         with translated("The search was not answered"):
             return [stored_resource(document) for document in await cursor.to_list()]
 
-    async def _count(self, selected: Document) -> int:
+    async def _count(self, query: SearchQuery, clauses: Sequence[Document]) -> int:
+        # Tokens belong to one type, and deleted resources have none: a term counts on the index alone, without looking
+        # at a document (90,000 of 100,000 resources in 20 ms instead of 110).
+        implied = any(isinstance(one, AnyTerm) and not one.negated for one in query.conditions)
+        selected = {"$and": [*clauses, *([] if implied else [_live(query.type)])]}
         with translated("The search could not be counted"):
             return await self._resources.count_documents(selected, maxTimeMS=self._search_ms)
 
 
-def filter_of(query: SearchQuery, tokens: TokenMaker) -> Document:
-    """The filter of a query without its page: `{"$and": [...]}`, rarest condition first, live resources of the type."""
-    clauses = [_clause(condition, query.type, tokens) for condition in in_order(query.conditions)]
-    # "0" is the character after "/": the range is exactly the names "Type/…".
-    clauses.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
-    clauses.append({"type": query.type, "deleted": False})
-    return {"$and": clauses}
+def clauses_of(query: SearchQuery, tokens: TokenMaker) -> list[Document]:
+    """The filter clauses of the conditions, rarest first."""
+    return [_clause(condition, query.type, tokens) for condition in in_order(query.conditions)]
+
+
+def _within(resource_type: str) -> list[Document]:
+    """The names `Type/…` as a range of `_id`, so that its index can sort them: "0" is the character after "/"."""
+    return [{"_id": {"$gte": f"{resource_type}/", "$lt": f"{resource_type}0"}}]
+
+
+def _live(resource_type: str) -> Document:
+    return {"type": resource_type, "deleted": False}
 
 
 def _clause(condition: Condition, resource_type: str, tokens: TokenMaker) -> Document:
