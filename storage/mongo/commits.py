@@ -65,8 +65,9 @@ class Commits:
 
     async def commit(self, write: Write) -> None:
         """See `domain.ports.RevisionStore.commit`."""
-        made = await self._keyring.make(born(write))
-        keys = {new.owned.owner: new.owned.for_sealing() for new in made}
+        new = born(write)
+        made = await self._keyring.make(new) if new else []
+        keys = {one.owned.owner: one.owned.for_sealing() for one in made}
         keys |= await self._keys_of(owners(write) - keys.keys())
         tips = await self._tips_of(write)
         prepared = await prepare(write, keys, tips, self._keyring, made)

@@ -15,6 +15,7 @@ from domain.search import HistoryKey, HistoryQuery
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import REVISION_FIELDS, REVISIONS, stored_revision
 from storage.mongo.failures import translated
+from storage.mongo.search import BATCH
 
 HISTORY_MS = 15_000
 NEWEST_FIRST = {"recorded": -1, "_id": -1}
@@ -58,9 +59,9 @@ class Histories:
         with translated("The history was not answered"):
             if query.at_low is None:
                 cursor = await self._revisions.aggregate(
-                    [*page, {"$project": REVISION_FIELDS}], maxTimeMS=self._history_ms
+                    [*page, {"$project": REVISION_FIELDS}], maxTimeMS=self._history_ms, batchSize=BATCH
                 )
-                return [stored_revision(document) for document in await cursor.to_list()]
+                return [stored_revision(document) async for document in cursor]
             # Names first: the window then carries no contents.
             cursor = await self._revisions.aggregate([*page, {"$project": {"_id": 1}}], maxTimeMS=self._history_ms)
             names = [document["_id"] for document in await cursor.to_list()]

@@ -19,6 +19,8 @@ from storage.mongo.failures import translated
 
 SEARCH_MS = 15_000
 """`maxTimeMS` of a search and of its count."""
+BATCH = 250
+"""Documents per answer of the database: larger ones are decoded in one go, during which nobody else is served."""
 
 
 class Page(NamedTuple):
@@ -59,10 +61,11 @@ class Searches:
             CURRENT_FIELDS,
             sort=sort_of(query),
             limit=query.count + 1,
+            batch_size=BATCH,
             max_time_ms=self._search_ms,
         )
         with translated("The search was not answered"):
-            return [stored_resource(document) for document in await cursor.to_list()]
+            return [stored_resource(document) async for document in cursor]
 
     async def _count(self, query: SearchQuery, clauses: Sequence[Document]) -> int:
         # Tokens belong to one type, and deleted resources have none: a term counts on the index alone, without looking
