@@ -7,6 +7,7 @@ The defaults of the URI and of the cluster never decide; where they contradict, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, TypeAlias
 
@@ -71,12 +72,20 @@ async def require_safe(client: Client) -> None:
     with translated("MongoDB does not answer"):
         hello = await client.admin.command("hello")
         default = await _default_write_concern(client)
+    objection = objection_to(hello, default)
+    if objection is not None:
+        raise Unavailable(objection)
+
+
+def objection_to(hello: Mapping[str, Any], default: Mapping[str, Any]) -> str | None:
+    """What is wrong with a cluster that answers so to `hello` and has this default write concern; `None` for nothing."""
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
-        raise Unavailable("MongoDB runs as a standalone server: start it as a replica set, one member is enough")
+        return "MongoDB runs as a standalone server: start it as a replica set, one member is enough"
     if hello.get("arbiters"):
-        raise Unavailable("The replica set has an arbiter: replace it by a member with data, writes could be lost")
+        return "The replica set has an arbiter: replace it by a member with data, writes could be lost"
     if default.get("w", "majority") != "majority":
-        raise Unavailable("The cluster's default write concern is below majority: set it to majority")
+        return "The cluster's default write concern is below majority: set it to majority"
+    return None
 
 
 async def _default_write_concern(client: Client) -> Document:

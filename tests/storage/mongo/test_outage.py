@@ -1,0 +1,83 @@
+"""When MongoDB is gone or slow, callers hear so in bounded time, and the store works again when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from domain.errors import AuditUnavailable, Unavailable
+from domain.search import HistoryQuery, SearchQuery
+from storage.crypto.keys import Keyring
+from storage.crypto.master_key import MasterKey
+from storage.embedded import EmbeddedMongo
+from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.client import Database, answers, connect, data_database
+from storage.mongo.indexes import create_collections
+from storage.mongo.revisions import MongoRevisionStore
+from tests.contracts.revision_store import create, text_of
+from tests.contracts.writes import change, entry, new_key, write
+from tests.storage.mongo.failpoints import Admin, failing
+
+
+async def test_a_slow_database_is_unavailable(data: Database, store: MongoRevisionStore, mongo_admin: Admin) -> None:
+    await create(store, new_key())
+    with failing(mongo_admin, "find", errorCode=50), pytest.raises(Unavailable, match="in time"):
+        await store.newest(new_key())
+    with failing(mongo_admin, "find", errorCode=50), pytest.raises(Unavailable):
+        await store.find(SearchQuery("Patient"))
+    with failing(mongo_admin, "aggregate", errorCode=50), pytest.raises(Unavailable):
+        await store.history(HistoryQuery())
+    with failing(mongo_admin, "find", errorCode=50), pytest.raises(Unavailable):
+        await store.claim(["a"])
+    with failing(mongo_admin, "find", errorCode=50), pytest.raises(Unavailable):
+        await store.receipt("a")
+
+
+async def test_messages_of_failures_quote_no_content(
+    data: Database, store: MongoRevisionStore, trail: MongoAuditTrail, mongo_admin: Admin
+) -> None:
+    await trail.record(entry("read"))
+    with failing(mongo_admin, "insert", errorCode=14031), pytest.raises(Unavailable) as caught:
+        await trail.record(entry("search-type", query="family=Chalmers"))
+    told: BaseException | None = caught.value
+    while told is not None:
+        assert "Chalmers" not in f"{told} {told!r}"
+        assert "192.0.2.7" not in f"{told} {told!r}"
+        told = None if told.__suppress_context__ else told.__cause__ or told.__context__
+
+
+@pytest.mark.slow
+async def test_an_outage_is_reported_in_seconds_and_ends_by_itself(tmp_path: Path) -> None:
+    server = EmbeddedMongo(tmp_path / "mongodb")
+    uri = server.start()
+    client = connect(uri)
+    data = data_database(client, "chartvault")
+    await create_collections(data)
+    keyring = await Keyring.start(client, MasterKey("local", {"path": str(tmp_path / "master.key")}))
+    store, trail = MongoRevisionStore(data, keyring), MongoAuditTrail(data, keyring)
+    key = new_key()
+    stored = await create(store, key, text="before")
+    server.stop()
+    started = asyncio.get_running_loop().time()
+    results = await asyncio.gather(
+        store.newest(key),
+        store.find(SearchQuery(key.type)),
+        store.commit(write(change(new_key()))),
+        trail.record(entry("read")),
+        return_exceptions=True,
+    )
+    assert asyncio.get_running_loop().time() - started < 12
+    assert all(isinstance(result, Unavailable) for result in results), results
+    assert isinstance(results[3], AuditUnavailable)
+    assert not await answers(client)
+    assert await text_of(store, stored) == "before", "the key is at hand"
+    server.start()
+    await create(store, new_key())
+    await trail.record(entry("read"))
+    await trail.close()
+    await store.close()
+    await keyring.close()
+    await client.close()
+    server.stop()
