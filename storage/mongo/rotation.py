@@ -15,11 +15,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
 from domain.audit import AuditEntry
+from domain.decimals import exact
 from domain.errors import DomainError, VersionConflict
 from domain.identity import FhirJson, ResourceKey
 from domain.ports import AuditTrail, Describe, RevisionStore
@@ -36,7 +36,7 @@ from storage.mongo.lease import Lease
 MARGIN_SECONDS = 15.0
 """Beyond the time others may use a replaced key: how long a commit prepared with it may take."""
 BATCH = 100
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode = msgspec.json.Decoder(float_hook=exact).decode
 
 Sleep = Callable[[float], Awaitable[None]]
 Now = Callable[[], datetime]

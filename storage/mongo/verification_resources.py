@@ -8,7 +8,6 @@ is met.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from bson.min_key import MinKey
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.read_concern import ReadConcern
 
+from domain.decimals import exact
 from domain.errors import IntegrityFailure
 from domain.identity import ResourceKey
 from domain.ports import Describe
@@ -37,7 +37,7 @@ PAGE = 100
 """Versions whose keys are fetched at once."""
 _SNAPSHOT = ReadConcern("snapshot")
 _ORDER = (("type", 1), ("id", 1), ("version", 1))
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode = msgspec.json.Decoder(float_hook=exact).decode
 
 Bound = Sequence[tuple[str, Any]]
 _FIRST: Bound = [(field, MinKey()) for field, _ in _ORDER]
