@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from domain.audit import AuditEntry
+from domain.decimals import exact
 from domain.errors import DomainError
 from domain.identity import FhirJson, ResourceKey
-from domain.revision import Change, Description, Write, next_revision, tombstone
-from domain.search import term
+from domain.revision import Change, Write, next_revision, tombstone
+from fhir_mapping.index_terms import IndexTerms
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey
 from storage.mongo.audit import MongoAuditTrail
@@ -28,18 +26,9 @@ from storage.mongo.verification import verify
 START = datetime(2026, 1, 31, 10, tzinfo=UTC)
 
 
-class Words:
-    """`domain.ports.Describe` in ten lines: a term per text, the status in clear, the compartment by `subject`."""
-
-    def describe(self, content: FhirJson, key: ResourceKey) -> Description:
-        patient = key.id if key.type == "Patient" else content.get("subject", {}).get("reference", "/")[8:] or None
-        texts = [value for value in content.values() if isinstance(value, str)]
-        return Description(
-            terms=tuple(term("text", "word", text) for text in texts),
-            outline={name: content[name] for name in ("status", "value") if name in content},
-            patient=patient,
-            patients=(patient,) if patient else (),
-        )
+def family(name: str) -> list[FhirJson]:
+    """The `name` of a patient."""
+    return [{"family": name}]
 
 
 class Clinic:
@@ -53,7 +42,7 @@ class Clinic:
         self.keys = client[f"{database}_keys"]
         self.store = MongoRevisionStore(self.data, keyring)
         self.audit = MongoAuditTrail(self.data, keyring)
-        self.describe = Words()
+        self.describe = IndexTerms("https://clinic.example/fhir")
         self.waited: list[float] = []
         self._time = START
 
@@ -84,8 +73,7 @@ class Clinic:
         key = ResourceKey(*name.split("/"))
         base = await self.store.newest(key)
         revision = next_revision(key, content, method="PUT", base=base, now=self.now())
-        stored: FhirJson = msgspec.json.Decoder(float_hook=Decimal).decode(revision.content or b"")
-        change = Change(revision, self.describe.describe(stored, key), base)
+        change = Change(revision, self.describe.describe(content, key), base)
         version = key.at(revision.version)
         await self.store.commit(Write((change,), self.entry("update", (version,), query="name=canary")))
         return version
@@ -108,12 +96,14 @@ class Clinic:
         return (await self.store.open([found]))[0]
 
     async def fill(self) -> None:
-        """Two patients with histories, one observation each, an organization, a deletion, a read."""
+        """Two patients with histories, one observation each, an organization, a control sample, a deletion, a read."""
         for patient in ("1", "2"):
             for name in ("Ann", "Anna", "Annabel"):
-                await self.put(f"Patient/{patient}", name=f"{name}-{patient}")
+                await self.put(f"Patient/{patient}", name=family(f"{name}-{patient}"))
             await self.put(f"Observation/of-{patient}", status="final", subject={"reference": f"Patient/{patient}"})
-        await self.put("Organization/clinic", name="Clinic", value=Decimal("1.00"))
+        await self.put("Organization/clinic", name="Clinic")
+        dose = {"value": exact("0.50"), "system": "http://unitsofmeasure.org", "code": "mmol/L"}
+        await self.put("Observation/control", status="final", valueQuantity=dose)
         await self.put("Organization/closed", name="Closed")
         await self.delete("Organization/closed")
         for _ in range(3):

@@ -16,7 +16,7 @@ from domain.ports import AuditTrail
 from domain.search import SearchQuery
 from storage.mongo.erasure import COMMIT_SECONDS, PROTECTED_FIELDS, destroy_key, erase_patient, strip_current
 from storage.mongo.tombstones import Tombstone, tombstone_of
-from tests.storage.mongo.clinic import START, Clinic, open_clinic
+from tests.storage.mongo.clinic import START, Clinic, family, open_clinic
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_no_key_is_left_and_none_is_made_again(clinic: Clinic) -> None:
     with pytest.raises(Gone):
         await clinic.put("Observation/new", status="final", subject={"reference": "Patient/1"})
     with pytest.raises(Gone):
-        await clinic.put("Patient/1", name="Ann again")
+        await clinic.put("Patient/1", name=family("Ann again"))
 
 
 async def test_another_process_forgets_within_the_ttl(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from domain.decimals import exact
 from domain.errors import Contention, Gone
 from storage.crypto.keys import AUDIT, DIRECTORY
 from storage.crypto.master_key import read_local_keys
@@ -18,7 +19,7 @@ from storage.crypto.vault import number_of, wrapped_under
 from storage.mongo.erasure import destroy_key
 from storage.mongo.lease import Lease
 from storage.mongo.rotation import reseal_patient, rotate_keys
-from tests.storage.mongo.clinic import Clinic, open_clinic
+from tests.storage.mongo.clinic import Clinic, family, open_clinic
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ async def test_others_serve_while_keys_are_rotated(
             nonlocal served
             while True:
                 other.keyring.forget("Patient/1")
-                await other.put("Patient/1", name=f"Ann-{served}")
-                await other.put(f"Patient/new-{served}", name="New")
+                await other.put("Patient/1", name=family(f"Ann-{served}"))
+                await other.put(f"Patient/new-{served}", name=family("New"))
                 assert isinstance(await other.read("Patient/1"), bytes)
                 served += 1
 
@@ -175,7 +176,7 @@ async def test_erased_patients_stay_erased_through_a_rotation(clinic: Clinic) ->
     assert await rotate(clinic)
     assert isinstance(await clinic.read("Patient/1"), Gone)
     with pytest.raises(Gone):
-        await clinic.put("Patient/1", name="Ann")
+        await clinic.put("Patient/1", name=family("Ann"))
 
 
 async def test_a_rotation_is_audited_and_tells_how_far_it_is(clinic: Clinic) -> None:
@@ -216,12 +217,21 @@ async def test_resealing_changes_no_content_and_keeps_history_readable(clinic: C
     assert await clinic.read("Patient/1/3") == before
     now = await clinic.read("Patient/1")
     assert isinstance(now, bytes)
-    assert b'"name":"Annabel-1"' in now
+    assert b'"family":"Annabel-1"' in now
+
+
+async def test_resealing_keeps_the_text_of_decimals(clinic: Clinic) -> None:
+    dose = {"value": exact("1.0e3"), "system": "http://unitsofmeasure.org", "code": "mg"}
+    await clinic.put("Observation/dose", status="final", subject={"reference": "Patient/1"}, valueQuantity=dose)
+    await reseal(clinic)
+    now = await clinic.read("Observation/dose")
+    assert isinstance(now, bytes)
+    assert b'"value":1.0e3,' in now
 
 
 async def test_the_leaked_key_opens_nothing_that_is_written_after_resealing(clinic: Clinic) -> None:
     await reseal(clinic)
-    await clinic.put("Patient/1", name="Ann again")
+    await clinic.put("Patient/1", name=family("Ann again"))
     assert (await clinic.raw.revisions.find_one({"_id": "Patient/1/5"}))["key"] == "Patient/1#2"
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bson.codec_options import CodecOptions
+from bson.decimal128 import Decimal128
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
 
 from domain.errors import IntegrityFailure
 from storage.crypto.sealing import place, seal
@@ -15,16 +20,43 @@ from storage.mongo import verification_resources, verification_writes
 from storage.mongo.documents import document_hash, encode_document
 from storage.mongo.findings import Finding
 from storage.mongo.verification import verify
-from tests.storage.mongo.clinic import Clinic, open_clinic
+from tests.storage.mongo.clinic import Clinic, family, open_clinic
+
+Saved = dict[tuple[str, str], list[RawBSONDocument]]
+
+
+@pytest.fixture(scope="module")
+async def filled(
+    mongo_uri: str, mongo_admin: MongoClient[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Clinic, Saved]]:
+    """A filled clinic and its stored bytes. Made once: creating its indexes takes longer than any test here."""
+    database, folder = f"test_{secrets.token_hex(6)}", tmp_path_factory.mktemp("verification")
+    # A process that has ended: its audit chains are closed. Another one looks at what it left.
+    async with open_clinic(mongo_uri, database, folder) as clinic:
+        await clinic.fill()
+    async with open_clinic(mongo_uri, database, folder) as clinic:
+        raw = CodecOptions(document_class=RawBSONDocument)
+        saved = {
+            (name, collection): list(mongo_admin[name].get_collection(collection, codec_options=raw).find())
+            for name in (database, f"{database}_keys")
+            for collection in mongo_admin[name].list_collection_names()
+        }
+        yield clinic, saved
+    for name in {name for name, _ in saved}:
+        mongo_admin.drop_database(name)
 
 
 @pytest.fixture
-async def clinic(mongo_uri: str, database: str, tmp_path: Path) -> AsyncIterator[Clinic]:
-    # A process that has ended: its audit chains are closed. Another one looks at what it left.
-    async with open_clinic(mongo_uri, database, tmp_path) as clinic:
-        await clinic.fill()
-    async with open_clinic(mongo_uri, database, tmp_path) as clinic:
-        yield clinic
+async def clinic(filled: tuple[Clinic, Saved], mongo_admin: MongoClient[dict[str, Any]]) -> AsyncIterator[Clinic]:
+    """The filled clinic, whose stored bytes are put back after each attack."""
+    clinic, saved = filled
+    yield clinic
+    for (name, collection), documents in saved.items():
+        mongo_admin[name][collection].delete_many({})
+        if documents:
+            mongo_admin[name][collection].insert_many(documents)
+    for patient in ("1", "2"):
+        clinic.keyring.forget(f"Patient/{patient}")
 
 
 def named(findings: list[Finding]) -> set[tuple[str, str]]:
@@ -308,7 +340,7 @@ async def test_writers_at_work_cause_no_findings(mongo_uri: str, database: str, 
 
         async def write() -> None:
             for number in range(40):
-                await clinic.put("Patient/1", name=f"Ann-{number}")
+                await clinic.put("Patient/1", name=family(f"Ann-{number}"))
                 await clinic.put(f"Observation/new-{number}", subject={"reference": "Patient/2"})
 
         writing = asyncio.create_task(write())
@@ -324,6 +356,15 @@ async def test_progress_tells_of_every_stage(clinic: Clinic) -> None:
     told: dict[str, int] = {}
     async for _ in verify(clinic.data, clinic.keyring, progress=told.__setitem__):
         pass
-    assert told["versions"] == 11
-    assert told["audit"] == 14
-    assert told["writes"] == 11
+    assert told["versions"] == 12
+    assert told["audit"] == 15
+    assert told["writes"] == 12
+
+
+async def test_a_decimal_of_the_outline_is_compared_by_its_digits(clinic: Clinic) -> None:
+    current = await clinic.raw.resources.find_one({"_id": "Observation/control"})
+    assert str(current["outline"]["valueQuantity"]["value"]) == "0.50"
+    await clinic.raw.resources.update_one(
+        {"_id": "Observation/control"}, {"$set": {"outline.valueQuantity.value": Decimal128("0.5")}}
+    )
+    assert named(await clinic.findings()) == {("index", "Observation/control")}
