@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,9 @@ COMMANDS = [
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "api.cli", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHARTVAULT_")}
     return subprocess.run(
-        command, cwd=PROJECT, env={"PATH": "", **environment}, capture_output=True, text=True, check=False
+        command, cwd=PROJECT, env=inherited | environment, capture_output=True, text=True, check=False
     )
 
 
