@@ -7,12 +7,14 @@ later. NOTE: stored for ever. `message` may never change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import bson
 import msgspec
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.read_concern import ReadConcern
 
 from storage.crypto.keys import AUDIT, Keyring
 from storage.crypto.sealing import open_sealed, place, seal
@@ -98,14 +100,18 @@ class Tombstones:
         self._valid: set[str] = set()
 
     async def covers(self, patient: str | None) -> bool:
-        """Whether a validly signed tombstone names this patient."""
+        """Whether a validly signed tombstone names this patient by now."""
         if patient is None:
             return False
-        if patient not in self._valid:
-            found = await self._erasures.find_one({"_id": patient})
-            if found is not None and is_valid(found, self._keyring):
-                self._valid.add(patient)
-        return patient in self._valid
+        return patient in self._valid or bool(await self.among([patient]))
+
+    async def among(self, patients: Sequence[str], session: AsyncClientSession | None = None) -> frozenset[str]:
+        """Which of these patients were erased; in a snapshot `session`, which of them were erased then."""
+        erasures = self._erasures.with_options(read_concern=ReadConcern("snapshot")) if session else self._erasures
+        documents = await erasures.find({"_id": {"$in": list(patients)}}, session=session).to_list()
+        found = frozenset(document["_id"] for document in documents if is_valid(document, self._keyring))
+        self._valid |= found
+        return found
 
 
 def is_valid(document: Mapping[str, Any], keyring: Keyring) -> bool:

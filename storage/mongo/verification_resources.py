@@ -7,7 +7,7 @@ is met.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -75,12 +75,16 @@ class _Walk:
         self._keyring = keyring
         self._describe = describe
         self._tombstones = Tombstones(database, keyring)
+        self._erased: frozenset[str] = frozenset()
         self.done = 0
 
     async def currents(self, session: AsyncClientSession, last: str) -> list[Document]:
         """The next current documents by name. One whose `_id` is no string is met by no read, and not here."""
         cursor = self._resources.find({"_id": {"$gt": last}}, session=session)
-        return await cursor.sort("_id", 1).limit(SLICE).to_list()
+        found = await cursor.sort("_id", 1).limit(SLICE).to_list()
+        patients = {current["patient"] for current in found if isinstance(current.get("patient"), str)}
+        self._erased = await self._tombstones.among(sorted(patients), session)
+        return found
 
     async def slice(
         self, session: AsyncClientSession, low: Bound, high: Bound, currents: dict[str, Document]
@@ -93,7 +97,7 @@ class _Walk:
                 continue
             if examined is None or examined.key != version.of:
                 if examined is not None:
-                    async for finding in self._end(examined, currents, content):
+                    for finding in self._end(examined, currents, content):
                         yield finding
                 examined = ResourceExamination(version.of)
             for finding in examined.follow(version):
@@ -105,19 +109,19 @@ class _Walk:
                 for finding in content_findings(version, content):
                     yield finding
         if examined is not None:
-            async for finding in self._end(examined, currents, content):
+            for finding in self._end(examined, currents, content):
                 yield finding
         for name, current in currents.items():
             key = ResourceKey(*name.partition("/")[::2])
             for finding in ResourceExamination(key).ending(current, erased=False):
                 yield finding
 
-    async def _end(
+    def _end(
         self, examined: ResourceExamination, currents: dict[str, Document], content: bytes | None
-    ) -> AsyncIterator[Finding]:
+    ) -> Iterator[Finding]:
         current = currents.pop(str(examined.key), None)
         patient = examined.newest.patient if examined.newest else None
-        erased = current is not None and await self._tombstones.covers(patient)
+        erased = patient in self._erased
         for finding in examined.ending(current, erased=erased):
             yield finding
         newest = examined.newest.version if examined.newest else 0

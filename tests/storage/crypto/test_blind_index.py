@@ -20,7 +20,9 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 @given(st.sampled_from(["Patient", "Observation", "Encounter"]), st.lists(words, max_size=5))
 def test_a_token_is_keyed_blake2b_under_the_derived_key(resource_type: str, terms: list[str]) -> None:
     key = HKDF(SHA256(), 64, salt=None, info=b"chartvault/index/1").derive(SECRET)
-    expected = [hashlib.blake2b(f"{resource_type}|{t}".encode(), key=key, digest_size=TOKEN_BYTES).digest() for t in terms]
+    expected = [
+        hashlib.blake2b(f"{resource_type}|{t}".encode(), key=key, digest_size=TOKEN_BYTES).digest() for t in terms
+    ]
     assert MAKER.tokens(resource_type, terms) == expected
 
 
