@@ -48,7 +48,7 @@ def _check_of(path: str) -> Check:
     """The check of an object of a complex type, a backbone or a resource."""
     elements = elements_of(path)
     checks = _ElementChecks(path, elements)
-    required = frozenset(e.name for e in elements.values() if e.required and e.choice is None)
+    required = tuple(e.name for e in elements.values() if e.required and e.choice is None)
     choices = _choices(elements)
     chosen = frozenset(choices).intersection
     required_choices = frozenset(e.choice for e in elements.values() if e.required and e.choice is not None)
@@ -58,17 +58,21 @@ def _check_of(path: str) -> Check:
         if type(value) is not dict or not value or depth > MAX_DEPTH:
             return _no_object(value)
         problems: list[Problem] = []
+        depth += 1
         for name, child in value.items():
-            found = checks[name](child, depth + 1)
+            found = checks[name](child, depth)
             if found is not None:
-                problems += _explain(checks, name, value, found, depth + 1)
-        if required and not required <= value.keys():
-            problems += _missing(required, value)
-        if choices and (required_choices or len(chosen(value)) > 1):
+                problems += _explain(checks, name, value, found, depth)
+        for name in required:
+            if name not in value:
+                problems += _missing(name, value)
+        if choices and (required_choices or (len(value) > 2 and len(chosen(value)) > 1)):
             problems += _choice_problems(choices, required_choices, chosen(value))
-        if rules and not any(problem.local is None for problem in problems):
+        if rules and not (problems and any(problem.local is None for problem in problems)):
             for rule in rules:
-                problems += rule(value) or ()
+                found = rule(value)
+                if found is not None:
+                    problems += found
         return problems or None
 
     return check
@@ -165,9 +169,8 @@ def _choice_problems(
     return problems
 
 
-def _missing(required: frozenset[str], value: Mapping[str, Any]) -> list[Problem]:
-    absent = sorted(name for name in required - value.keys() if "_" + name not in value)
-    return [Problem("required", f"{name} is required", f".{name}") for name in absent]
+def _missing(name: str, value: Mapping[str, Any]) -> list[Problem]:
+    return [] if "_" + name in value else [Problem("required", f"{name} is required", f".{name}")]
 
 
 def _no_object(value: Any) -> Found:

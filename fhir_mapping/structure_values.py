@@ -27,6 +27,10 @@ def reference(check_object: Check, targets: frozenset[str] | None) -> Check:
     allowed = _TYPES if targets is None else targets
 
     def check(value: Any, depth: int) -> Found:
+        if type(value) is dict and len(value) == 1 and type(text := value.get("reference")) is str:
+            literal = _relative(text)  # most references are nothing else
+            if literal is not None and literal[1] in allowed:
+                return None
         found = check_object(value, depth)
         if found is not None or ("reference" not in value and "type" not in value):
             return found
