@@ -1,0 +1,1 @@
+"""Getting resources into a server over HTTP: sources, parcels, delivery, and what is remembered between runs."""
