@@ -47,7 +47,7 @@ class Delivery(NamedTuple):
     failures: tuple[Failure, ...]
 
 
-class _Detail(msgspec.Struct):
+class _Detail(msgspec.Struct, frozen=True):
     text: str = ""
 
 

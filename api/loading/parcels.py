@@ -56,7 +56,7 @@ class _Search(msgspec.Struct):
 
 class _Entry(msgspec.Struct):
     fullUrl: str | None = None
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = msgspec.Raw(b"")  # msgspec reads `Raw | None` as None only
     search: _Search | None = None
 
 
@@ -155,11 +155,11 @@ def _collection(entries: Sequence[msgspec.Raw]) -> Iterator[Parcel | Unreadable]
     for index, raw in enumerate(entries):
         try:
             entry = _entry.decode(raw)
-            head = _head.decode(entry.resource) if entry.resource is not None else None
+            head = _head.decode(entry.resource) if bytes(entry.resource) else None
         except msgspec.DecodeError:
             yield Unreadable(index, "Not a Bundle entry with a resource")
             continue
-        if entry.resource is None or head is None or (entry.search is not None and entry.search.mode == "outcome"):
+        if head is None or (entry.search is not None and entry.search.mode == "outcome"):
             continue
         named = entry.fullUrl if entry.fullUrl is not None and entry.fullUrl.startswith("urn:") else None
         linked |= named is not None

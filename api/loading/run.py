@@ -15,7 +15,7 @@ from api.http_client import Client
 from api.loading.delivery import Delivery, deliver
 from api.loading.ledger import Ledger
 from api.loading.parcels import Parcel, Unreadable, only, parcels_of
-from api.loading.sources import Document, SourceError
+from api.loading.sources import DAMAGE, Document, SourceError
 
 
 class Problem(NamedTuple):
@@ -97,11 +97,7 @@ class Import:
 
     async def _next(self, source: Iterator[Document]) -> Document | None:
         """The next document; unpacking happens in a thread, so that requests on their way are not held up."""
-        try:
-            return await asyncio.to_thread(next, source, None)
-        except SourceError as error:
-            self._problem(Problem(str(error).partition(": ")[0], None, 0, str(error).partition(": ")[2]))
-            return None
+        return await asyncio.to_thread(next, source, None)
 
     async def _one(self, document: Document, turn: _Turn, slots: asyncio.Semaphore) -> None:
         try:
@@ -122,7 +118,9 @@ class Import:
                         self._problem(Problem(document.name, parcel.entry, 0, parcel.reason))
                     else:
                         await self._parcel(document, parcel, turn)
-        except (OSError, EOFError, ValueError) as error:
+        except SourceError as error:
+            self._problem(Problem(document.name, None, 0, str(error)))
+        except DAMAGE as error:
             self._problem(Problem(document.name, None, 0, f"Cannot be read ({type(error).__name__})"))
 
     async def _parcel(self, document: Document, parcel: Parcel, turn: _Turn) -> None:

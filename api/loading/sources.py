@@ -6,10 +6,13 @@ condition first. Nothing is unpacked to a folder: an archive is read as a stream
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -26,6 +29,10 @@ _PACKED = (".gz", ".zst")
 _SPOOL_BYTES = 32 * 1024 * 1024
 # Archives made with `zstd --long` need windows far over the library's default of 8 MiB.
 _ZSTD_WINDOW = 2**31
+
+
+DAMAGE = (OSError, EOFError, ValueError, tarfile.TarError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+"""What reading a damaged file raises, whatever its packing."""
 
 
 class SourceError(Exception):
@@ -63,7 +70,7 @@ def expand(paths: Iterable[Path]) -> list[Path]:
 def documents(files: Iterable[Path]) -> Iterator[Document]:
     """Every document of `files`, in order; whoever opens one closes it.
 
-    Raises `SourceError` for an archive that cannot be read to its end.
+    An archive that cannot be read to its end gives, in its place, a document whose `open` raises `SourceError`.
     """
     start = 0
     for path in files:
@@ -97,13 +104,19 @@ def _open(path: Path) -> IO[bytes]:
     return _unpacked(path.name, path.open("rb"), owned=True)
 
 
+def _refuse(reason: str) -> IO[bytes]:
+    raise SourceError(reason)
+
+
 def _same(stream: IO[bytes]) -> IO[bytes]:
     return stream
 
 
 def _unpacked(name: str, file: IO[bytes], *, owned: bool) -> IO[bytes]:
     """The unpacked bytes of `file`, which is closed with them when it is `owned`."""
-    if name.endswith(".gz"):
+    if name.endswith((".xz", ".bz2")):
+        return cast(IO[bytes], lzma.open(file) if name.endswith(".xz") else bz2.open(file))
+    if name.endswith((".gz", ".tgz")):
         packed = gzip.GzipFile(fileobj=file)
         if owned:
             # The attribute by which gzip.open() makes GzipFile close what it opened.
@@ -123,14 +136,16 @@ def _members(path: Path, start: int) -> Iterator[Document]:
                 for name, spool in _matching(path, raw, leading):
                     position = start + (0 if leading else raw.tell())
                     yield Document(f"{path}!{name}", _kind(name), partial(_same, spool), position, leading)
-            except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
-                raise SourceError(f"{path}: the archive is damaged ({type(error).__name__})") from error
+            except DAMAGE as error:
+                reason = f"The archive is damaged ({type(error).__name__})"
+                yield Document(str(path), "json", partial(_refuse, reason), start + path.stat().st_size, False)
+                return
 
 
 def _matching(path: Path, raw: IO[bytes], leading: bool) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and unpacked content of each importable member that leads or does not."""
-    stream = _unpacked(path.name, raw, owned=False) if path.name.endswith(".zst") else raw
-    with tarfile.open(fileobj=stream, mode="r|" if stream is not raw else "r|*") as archive:
+    stream = _Tailed(_unpacked(path.name, raw, owned=False))
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
         for member in archive:
             packed = archive.extractfile(member) if member.isfile() and _kind(member.name) else None
             if packed is None or _leads(member.name) != leading:
@@ -141,3 +156,24 @@ def _matching(path: Path, raw: IO[bytes], leading: bool) -> Iterator[tuple[str, 
                     spool.write(block)
             spool.seek(0)
             yield member.name.removeprefix("./"), spool
+    stream.require_end()
+
+
+class _Tailed:
+    """A readable that remembers its last block: tarfile takes a stream cut between two members for a whole one."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._tail = b""
+
+    def read(self, size: int) -> bytes:
+        block = self._stream.read(size)
+        self._tail = (self._tail + block)[-512:]
+        return block
+
+    def require_end(self) -> None:
+        """Raise `EOFError` unless the stream ends with a block of zeros, as every tar archive does."""
+        while self.read(1 << 16):
+            pass
+        if self._tail != bytes(512):
+            raise EOFError
