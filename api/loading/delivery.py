@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from api.http_client import Answer, Client, HttpError
-from api.loading.parcels import Parcel, only
+from api.loading.parcels import Parcel
 
 ATTEMPTS = 9
 _BUSY = frozenset({408, 429, 502, 503, 504})
@@ -81,19 +81,16 @@ _outcome = msgspec.json.Decoder(_Outcome)
 async def deliver(client: Client, parcel: Parcel) -> Delivery:
     """Send the parcel until it is answered for good.
 
-    Raises `NotAllowed` (401, 403 of the whole request) or `ServerLost` after `ATTEMPTS` attempts.
+    Entries of a batch can meet a busy server one by one. The batch then goes again as it was: under its key the server
+    answers what it has stored and carries out the rest. A smaller batch would have another key, and an entry whose
+    outcome was unknown could be stored twice. Raises `NotAllowed` (401, 403) or `ServerLost` after `ATTEMPTS` attempts.
     """
     delivery = await _once(client, parcel)
     for attempt in range(ATTEMPTS):
-        busy = [f.place for f in delivery.failures if f.place is not None and f.status in _BUSY] if parcel.batch else []
-        if not busy:
+        if not any(failure.status in _BUSY for failure in delivery.failures):
             break
-        # Entries of a batch fail one by one: only those that met a busy server go again.
         await asyncio.sleep(_pause(attempt, None))
-        again = await _once(client, only(parcel, busy))
-        kept = tuple(f for f in delivery.failures if f.place not in busy)
-        moved = tuple(f._replace(place=None if f.place is None else busy[f.place]) for f in again.failures)
-        delivery = Delivery(delivery.created + again.created, delivery.present + again.present, kept + moved)
+        delivery = await _once(client, parcel)
     return delivery
 
 

@@ -82,12 +82,6 @@ def parcels_of(kind: str, stream: IO[bytes]) -> Iterator[Parcel | Unreadable]:
     yield from _document(content.removeprefix(b"\xef\xbb\xbf"), 0)
 
 
-def only(parcel: Parcel, places: Sequence[int]) -> Parcel:
-    """The batch parcel with just the entries at `places` (positions in the parcel)."""
-    entries = _bundle.decode(parcel.body).entry
-    return _batch([(parcel.indexes[place], bytes(entries[place])) for place in places])
-
-
 def _document(content: bytes, index: int) -> Iterator[Parcel | Unreadable]:
     try:
         bundle = _bundle.decode(content)

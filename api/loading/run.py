@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from api.http_client import Client
-from api.loading.delivery import Delivery, deliver
+from api.loading.delivery import deliver
 from api.loading.ledger import Ledger
-from api.loading.parcels import Parcel, Unreadable, only, parcels_of
+from api.loading.parcels import Parcel, Unreadable, parcels_of
 from api.loading.sources import DAMAGE, Document, SourceError
 
 
@@ -133,7 +133,7 @@ class Import:
         delivery = await deliver(self._client, parcel)
         if delivery.failures and early:
             await turn.before.wait()
-            delivery = await self._again(parcel, delivery)
+            delivery = await deliver(self._client, parcel)
         self.summary.created += delivery.created
         self.summary.present += delivery.present
         for failure in delivery.failures:
@@ -142,15 +142,6 @@ class Import:
         if not delivery.failures:
             self._ledger.add(parcel.key)
         self._advanced(self._position, count)
-
-    async def _again(self, parcel: Parcel, delivery: Delivery) -> Delivery:
-        """The refused part of a parcel once more, now that everything before it is there."""
-        if not parcel.batch or any(failure.place is None for failure in delivery.failures):
-            return await deliver(self._client, parcel)
-        places = [failure.place for failure in delivery.failures if failure.place is not None]
-        again = await deliver(self._client, only(parcel, places))
-        moved = tuple(f._replace(place=None if f.place is None else places[f.place]) for f in again.failures)
-        return Delivery(delivery.created + again.created, delivery.present + again.present, moved)
 
     def _advanced(self, position: int, resources: int) -> None:
         self._position = max(self._position, position)

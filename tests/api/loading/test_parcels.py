@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from api.loading.parcels import MAX_ENTRIES, Parcel, Unreadable, only, parcels_of
+from api.loading.parcels import MAX_ENTRIES, Parcel, Unreadable, parcels_of
 
 
 def cut(content: object, kind: str = "json") -> list[Parcel | Unreadable]:
@@ -120,12 +120,3 @@ def test_a_type_that_would_change_the_url_is_refused() -> None:
 def test_the_key_follows_the_content() -> None:
     keys = [p.key for n in (1, 1, 2) for p in cut(patient(n)) if isinstance(p, Parcel)]
     assert keys[0] == keys[1] != keys[2]
-
-
-def test_a_part_of_a_batch_keeps_its_places_in_the_document() -> None:
-    bundle = entries("batch", *(patient(n) for n in range(MAX_ENTRIES + 5)))
-    last = cut(bundle)[-1]
-    assert isinstance(last, Parcel)
-    part = only(last, [1, 3])
-    assert [e["resource"]["id"] for e in sent(part)["entry"]] == [str(MAX_ENTRIES + 1), str(MAX_ENTRIES + 3)]
-    assert list(part.indexes) == [MAX_ENTRIES + 1, MAX_ENTRIES + 3]
