@@ -1,0 +1,130 @@
+"""The result of a run: medians and spreads of its rounds, ratios to ceilings and peer, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from api.bench.engine import Round, describe
+
+
+class Result(msgspec.Struct, frozen=True):
+    """All rounds of one cell against one target at one number of connections."""
+
+    cell: str
+    target: str
+    connections: int
+    counts_resources: bool
+    rounds: tuple[Round, ...]
+
+    @property
+    def wrong(self) -> dict[str, int]:
+        """Answers that were not what they had to be, over all rounds; one is enough to void the result."""
+        found: dict[str, int] = {}
+        for measured in self.rounds:
+            for what, count in measured.wrong.items():
+                found[what] = found.get(what, 0) + count
+        return found
+
+    @property
+    def void(self) -> bool:
+        return bool(self.wrong) or not any(measured.requests for measured in self.rounds)
+
+    @property
+    def rates(self) -> list[float]:
+        """Per round: requests per second, for an import resources per second."""
+        return [r.resource_rate if self.counts_resources else r.rate for r in self.rounds]
+
+    def median_of(self, what: Callable[[Round], float | None]) -> float | None:
+        found = [value for value in map(what, self.rounds) if value is not None]
+        return median(found) if found else None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One run: under which conditions, what came out, and what the bare database gave before and after."""
+
+    conditions: dict[str, Any]
+    results: tuple[Result, ...]
+    calibrations: tuple[dict[str, float], ...]
+
+    def ceiling(self, name: str) -> float | None:
+        found = [calibration[name] for calibration in self.calibrations if name in calibration]
+        return median(found) if found else None
+
+    def result(self, cell: str, target: str, connections: int) -> Result | None:
+        return next((r for r in self.results if (r.cell, r.target, r.connections) == (cell, target, connections)), None)
+
+
+_CEILINGS = {
+    "create": "transaction of two",
+    "update": "transaction of two",
+    "read": "find",
+    "import": "documents in batches",
+    "tx2": "transaction of two",
+}
+
+
+def as_json(report: Report) -> bytes:
+    """Everything, machine-readable: the rounds as measured and the medians as printed."""
+    rows = [_row(report, result) for result in report.results]
+    content = {"conditions": report.conditions, "calibrations": report.calibrations, "results": rows}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2)
+
+
+def tables(report: Report) -> Sequence[Table]:
+    """The report for people: one line per result, one table of ceilings."""
+    figures = Table("cell", "target", title="Benchmark", title_justify="left")
+    for heading in ("conn.", "per second", "spread", "p50 ms", "p95 ms", "p99 ms", "CPU-ms", "of ceiling", "x peer"):
+        figures.add_column(heading, justify="right")
+    for result in report.results:
+        figures.add_row(*_cells(_row(report, result)))
+    if not report.calibrations:
+        return [figures]
+    ceilings = Table("the bare database, 16 callers", title="Calibration", title_justify="left")
+    for number in range(len(report.calibrations)):
+        ceilings.add_column(f"run {number + 1}, per second", justify="right")
+    for name in report.calibrations[0]:
+        ceilings.add_row(name, *(f"{calibration[name]:,.0f}" for calibration in report.calibrations))
+    return [figures, ceilings]
+
+
+def _row(report: Report, result: Result) -> dict[str, Any]:
+    rates = sorted(result.rates)
+    ceiling = report.ceiling(_CEILINGS.get(result.cell, ""))
+    peer = report.result(result.cell, "peer", result.connections) if result.target == "base" else None
+    usable = not result.void
+    return {
+        "cell": result.cell,
+        "target": result.target,
+        "connections": result.connections,
+        "unit": "resources" if result.counts_resources else "requests",
+        "void": result.void,
+        "wrong": result.wrong,
+        "rate": median(rates),
+        "spread": [rates[0], rates[-1]],
+        "p50_ms": result.median_of(lambda r: r.p50_ms),
+        "p95_ms": result.median_of(lambda r: r.p95_ms),
+        "p99_ms": result.median_of(lambda r: r.p99_ms),
+        "cpu_ms": result.median_of(lambda r: r.cpu_ms),
+        "of_ceiling": median(rates) / ceiling if ceiling and usable and result.target == "base" else None,
+        "times_peer": median(rates) / median(peer.rates) if peer and usable and not peer.void else None,
+        "rounds": result.rounds,
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    head = [row["cell"], row["target"], str(row["connections"])]
+    if row["void"]:
+        return [*head, "void", describe(row["wrong"]) or "no answer"]
+    low, high = row["spread"]
+    return [
+        *head,
+        f"{row['rate']:,.0f}" + (" res" if row["unit"] == "resources" else ""),
+        f"{low:,.0f}-{high:,.0f}",
+        *(f"{row[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")),
+        *("" if row[name] is None else f"{row[name]:.2f}" for name in ("cpu_ms", "of_ceiling", "times_peer")),
+    ]

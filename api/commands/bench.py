@@ -1,0 +1,153 @@
+"""`chartvault bench`: how fast a server is, ours or another, with the ceilings of the machine printed beside it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+if TYPE_CHECKING:
+    from api.bench.report import Report
+    from api.bench.run import Plan, Target
+
+_UNUSABLE = 3
+_CALIBRATION_SECONDS = 5.0
+
+
+def bench(
+    base: Annotated[
+        str | None, typer.Option(envvar="CHARTVAULT_BASE", help="FHIR base to measure. (default: a server of its own)")
+    ] = None,
+    token: Annotated[str | None, typer.Option(envvar="CHARTVAULT_TOKEN", help="Access token for --base.")] = None,
+    peer: Annotated[str | None, typer.Option(help="FHIR base of a server to compare with, round by round.")] = None,
+    peer_token: Annotated[str | None, typer.Option(envvar="PEER_TOKEN", help="Access token for --peer.")] = None,
+    cells: Annotated[
+        str, typer.Option(help="What to measure: create, read, update, crud36, import, tx2, mix.")
+    ] = "create,read,update,crud36,import,tx2",
+    connections: Annotated[str, typer.Option(help="Connections, each with one request under way.")] = "1,16,64",
+    seconds: Annotated[float, typer.Option(help="Length of a round.", min=0.1)] = 15.0,
+    warmup: Annotated[float, typer.Option(help="Warm-up before each round, in seconds.", min=0.0)] = 3.0,
+    rounds: Annotated[int, typer.Option(help="Rounds of each cell; the median counts.", min=1)] = 3,
+    data: Annotated[Path | None, typer.Option(help="Folder or archive of transaction Bundles for the import.")] = None,
+    mongodb_uri: Annotated[str | None, typer.Option(help="Database behind --base, to calibrate.")] = None,
+    pids: Annotated[str, typer.Option(help="Processes of --base whose CPU time counts. (default: found by port)")] = "",
+    peer_pids: Annotated[str, typer.Option(help="The same for --peer.")] = "",
+    json: Annotated[Path | None, typer.Option(help="File for the result, machine-readable.")] = None,
+) -> None:
+    """Measure a server over HTTP. A cell with a single wrong answer is void, and makes the exit code 1."""
+    import uvloop
+    from rich.console import Console
+
+    from api.bench.cells import NAMES
+    from api.bench.report import as_json, tables
+    from api.bench.run import Plan
+
+    names = [name for name in cells.split(",") if name]
+    if not names or not set(names) <= set(NAMES):
+        raise typer.BadParameter(f"cells are some of {', '.join(NAMES)}", param_hint="--cells")
+    plan = Plan(names, _numbers(connections, "--connections"), seconds, warmup, rounds, _bundles(data))
+    console = Console()
+
+    async def whole() -> Report:
+        async with AsyncExitStack() as stack:
+            ours, uri = await stack.enter_async_context(_given(base, token, pids, mongodb_uri) if base else _own())
+            targets = [ours, _target("peer", peer, peer_token, peer_pids)] if peer else [ours]
+            with console.status("starting") as status:
+                return await _measured(plan, targets, uri, status.update)
+
+    report = uvloop.run(whole())
+    for table in tables(report):
+        console.print(table)
+    if json is not None:
+        json.write_bytes(as_json(report))
+    if any(result.void for result in report.results):
+        raise typer.Exit(1)
+
+
+async def _measured(plan: Plan, targets: list[Target], uri: str | None, told: Callable[[str], object]) -> Report:
+    from api.bench.calibration import calibrate
+    from api.bench.engine import Wrong
+    from api.bench.run import run
+
+    async def ceilings() -> dict[str, float]:
+        return await calibrate(uri or "", seconds=min(_CALIBRATION_SECONDS, plan.seconds))
+
+    try:
+        return await run(plan, targets, calibrate=ceilings if uri else None, told=told)
+    except Wrong as error:
+        typer.echo(f"chartvault: {error}", err=True)
+        raise typer.Exit(_UNUSABLE) from None
+
+
+@asynccontextmanager
+async def _own() -> AsyncIterator[tuple[Target, str | None]]:
+    """A server of our own over a new data folder that goes with it."""
+    from api.bench.processes import CpuMeter
+    from api.bench.run import Target
+    from api.local_server import started_server
+    from api.settings import load_settings
+    from api.wiring import embedded_mongo
+
+    with tempfile.TemporaryDirectory(prefix="chartvault-bench-") as folder:
+        settings = load_settings(data_dir=Path(folder))
+        async with started_server(settings, client="chartvault-bench") as server:
+            uri = settings.mongodb_uri or embedded_mongo(settings).attach()
+            yield Target("base", server.base, server.token, CpuMeter([server.pid])), uri
+
+
+@asynccontextmanager
+async def _given(
+    base: str, token: str | None, pids: str, mongodb_uri: str | None
+) -> AsyncIterator[tuple[Target, str | None]]:
+    yield _target("base", base, token, pids), mongodb_uri
+
+
+def _target(name: str, base: str, token: str | None, pids: str) -> Target:
+    from api.bench.processes import CpuMeter, listening_on
+    from api.bench.run import Target
+
+    url = urlsplit(base)
+    local = url.hostname in ("127.0.0.1", "::1", "localhost")
+    port = url.port or (443 if url.scheme == "https" else 80)
+    roots = _numbers(pids, "--pids") if pids else listening_on(port) if local else []
+    return Target(name, base, token, CpuMeter(roots))
+
+
+def _bundles(data: Path | None) -> list[tuple[bytes, int]] | None:
+    """The transaction Bundles of a folder or archive, at most 40, with the number of their entries."""
+    if data is None:
+        return None
+    from api.loading.parcels import Parcel, parcels_of
+    from api.loading.sources import SourceError, documents, expand
+
+    found: list[tuple[bytes, int]] = []
+    try:
+        for document in documents(expand([data])):
+            with document.open() as stream:
+                parcels = [p for p in parcels_of(document.kind, stream) if isinstance(p, Parcel)]
+            found += [(p.body, len(p.indexes)) for p in parcels if not p.batch and not p.path]
+            if len(found) >= 40:
+                break
+    except SourceError as error:
+        raise typer.BadParameter(str(error), param_hint="--data") from None
+    if not found:
+        raise typer.BadParameter("no transaction Bundle there", param_hint="--data")
+    return found[:40]
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter("whole numbers separated by commas are expected", param_hint=option)
+    return [int(part) for part in parts]
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False)
+    app.command()(bench)
+    app()
