@@ -11,7 +11,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from pymongo import AsyncMongoClient, WriteConcern
@@ -19,6 +19,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.read_concern import ReadConcern
 
+KINDS = ("find", "insert", "transaction of two", "documents in batches")
 CALLERS = 16
 _DURABLE = WriteConcern("majority", j=True)
 _DOCUMENTS = 1_000
@@ -27,8 +28,8 @@ _BATCH = 200
 Collection: TypeAlias = AsyncCollection[dict[str, Any]]
 
 
-async def calibrate(mongodb_uri: str, *, seconds: float) -> dict[str, float]:
-    """Operations per second of each kind, `seconds` long each; leaves nothing behind.
+async def calibrate(mongodb_uri: str, names: Sequence[str], *, seconds: float) -> dict[str, float]:
+    """Operations per second of each kind in `names`, `seconds` long each; leaves nothing behind.
 
     `find`: `find_one` by `_id`. `insert`: `insert_one`. `transaction of two`: two `insert_one` in a transaction.
     `documents in batches`: documents per second when a transaction is two `insert_many` of 200.
@@ -40,13 +41,13 @@ async def calibrate(mongodb_uri: str, *, seconds: float) -> dict[str, float]:
         try:
             # Implicit creation inside concurrent transactions fails.
             await asyncio.gather(*(collection.insert_one(_document()) for collection in collections))
-            return await _all(client, collections[0], collections[1], seconds)
+            return await _measured(client, collections[0], collections[1], names, seconds)
         finally:
             await client.drop_database("chartvault_bench")
 
 
-async def _all(
-    client: AsyncMongoClient[dict[str, Any]], a: Collection, b: Collection, seconds: float
+async def _measured(
+    client: AsyncMongoClient[dict[str, Any]], a: Collection, b: Collection, names: Sequence[str], seconds: float
 ) -> dict[str, float]:
     documents = [_document() for _ in range(_DOCUMENTS)]
     await a.insert_many(documents)
@@ -72,12 +73,14 @@ async def _all(
 
         await _transact(client, body)
 
-    return {
-        "find": await _rate(find, CALLERS, seconds),
-        "insert": await _rate(insert, CALLERS, seconds),
-        "transaction of two": await _rate(two, CALLERS, seconds),
-        "documents in batches": 2 * _BATCH * await _rate(batch, 1, seconds),
+    # Operation, callers, and how many of what is counted each operation is.
+    kinds = {
+        "find": (find, CALLERS, 1),
+        "insert": (insert, CALLERS, 1),
+        "transaction of two": (two, CALLERS, 1),
+        "documents in batches": (batch, 1, 2 * _BATCH),
     }
+    return {name: kinds[name][2] * await _rate(kinds[name][0], kinds[name][1], seconds) for name in names}
 
 
 async def _transact(

@@ -200,9 +200,9 @@ class Mix:
     _SHARES = (50, 20, 15, 10, 5)
     _ACTIONS, _WEIGHTS = ("create", "read", "update", "delete"), (10, 60, 25, 5)
 
-    def __init__(self, patients: Patients, linked: Linked) -> None:
+    def __init__(self, patients: Patients) -> None:
         self._patients = patients
-        self._linked = linked
+        self._linked = Linked(self._TYPES, frozenset({"Patient"}))
         self._subject = ""
         self._own: dict[tuple[int, str], dict[str, int]] = {}
 
@@ -254,6 +254,6 @@ def cells_of(names: list[str], bundles: list[tuple[bytes, int]] | None = None) -
         "crud36": Crud36(patients, linked),
         "import": Import(bundles),
         "tx2": Tx2(Pairs(patients, linked)),
-        "mix": Mix(patients, linked),
+        "mix": Mix(patients),
     }
     return [made[name] for name in names]

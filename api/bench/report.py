@@ -13,13 +13,17 @@ from api.bench.engine import Round, describe
 
 
 class Result(msgspec.Struct, frozen=True):
-    """All rounds of one cell against one target at one number of connections."""
+    """All rounds of one cell against one target at one number of connections.
+
+    `ceiling` is what the bare database gave for the nearest operation right before and after, per second.
+    """
 
     cell: str
     target: str
     connections: int
     counts_resources: bool
     rounds: tuple[Round, ...]
+    ceiling: float | None = None
 
     @property
     def wrong(self) -> dict[str, int]:
@@ -45,27 +49,14 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One run: under which conditions, what came out, and what the bare database gave before and after."""
+    """One run: under which conditions, what came out, and what the bare database gave meanwhile."""
 
     conditions: dict[str, Any]
     results: tuple[Result, ...]
     calibrations: tuple[dict[str, float], ...]
 
-    def ceiling(self, name: str) -> float | None:
-        found = [calibration[name] for calibration in self.calibrations if name in calibration]
-        return median(found) if found else None
-
     def result(self, cell: str, target: str, connections: int) -> Result | None:
         return next((r for r in self.results if (r.cell, r.target, r.connections) == (cell, target, connections)), None)
-
-
-_CEILINGS = {
-    "create": "transaction of two",
-    "update": "transaction of two",
-    "read": "find",
-    "import": "documents in batches",
-    "tx2": "transaction of two",
-}
 
 
 def as_json(report: Report) -> bytes:
@@ -85,16 +76,16 @@ def tables(report: Report) -> Sequence[Table]:
     if not report.calibrations:
         return [figures]
     ceilings = Table("the bare database, 16 callers", title="Calibration", title_justify="left")
-    for number in range(len(report.calibrations)):
-        ceilings.add_column(f"run {number + 1}, per second", justify="right")
+    for heading in ("readings", "per second", "spread"):
+        ceilings.add_column(heading, justify="right")
     for name in report.calibrations[0]:
-        ceilings.add_row(name, *(f"{calibration[name]:,.0f}" for calibration in report.calibrations))
+        found = sorted(calibration[name] for calibration in report.calibrations if name in calibration)
+        ceilings.add_row(name, str(len(found)), f"{median(found):,.0f}", f"{found[0]:,.0f}-{found[-1]:,.0f}")
     return [figures, ceilings]
 
 
 def _row(report: Report, result: Result) -> dict[str, Any]:
     rates = sorted(result.rates)
-    ceiling = report.ceiling(_CEILINGS.get(result.cell, ""))
     peer = report.result(result.cell, "peer", result.connections) if result.target == "base" else None
     usable = not result.void
     return {
@@ -110,7 +101,8 @@ def _row(report: Report, result: Result) -> dict[str, Any]:
         "p95_ms": result.median_of(lambda r: r.p95_ms),
         "p99_ms": result.median_of(lambda r: r.p99_ms),
         "cpu_ms": result.median_of(lambda r: r.cpu_ms),
-        "of_ceiling": median(rates) / ceiling if ceiling and usable and result.target == "base" else None,
+        "ceiling": result.ceiling,
+        "of_ceiling": median(rates) / result.ceiling if result.ceiling and usable and result.target == "base" else None,
         "times_peer": median(rates) / median(peer.rates) if peer and usable and not peer.void else None,
         "rounds": result.rounds,
     }

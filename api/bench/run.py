@@ -6,8 +6,9 @@ import os
 import platform
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from api.bench.calibration import KINDS
 from api.bench.cells import cells_of
 from api.bench.engine import Cell, Round, measure, prepare
 from api.bench.processes import CpuMeter
@@ -16,6 +17,18 @@ from api.http_client import Client
 
 IMPORT_CONNECTIONS = (1, 4)
 """An import is measured with one client and with four, whatever the other cells use."""
+
+
+CEILINGS = {
+    "create": "transaction of two",
+    "update": "transaction of two",
+    "read": "find",
+    "import": "documents in batches",
+    "tx2": "transaction of two",
+}
+"""The calibration that a cell is set against."""
+
+Calibrate: TypeAlias = Callable[[Sequence[str]], Awaitable[dict[str, float]]]
 
 
 class Plan(NamedTuple):
@@ -51,14 +64,23 @@ async def run(
     plan: Plan,
     targets: Sequence[Target],
     *,
-    calibrate: Callable[[], Awaitable[dict[str, float]]] | None,
+    calibrate: Calibrate | None,
     told: Callable[[str], object],
 ) -> Report:
-    """Carry out the plan; `told` hears each step. Calibrations run before the first and after the last cell.
+    """Carry out the plan; `told` hears each step. A machine drifts: ceilings are measured beside each cell.
 
     Raises `Wrong` when a cell cannot even be prepared.
     """
-    calibrations = [await _calibrated(calibrate, told)] if calibrate else []
+    calibrations: list[dict[str, float]] = []
+
+    async def ceiling(names: Sequence[str]) -> float | None:
+        if calibrate is None or not names:
+            return None
+        told(f"calibrating: {', '.join(names)}")
+        calibrations.append(await calibrate(names))
+        return calibrations[-1][names[0]]
+
+    await ceiling(KINDS)
     sets = [cells_of(plan.cells, plan.bundles) for _ in targets]
     results: list[Result] = []
     for together in zip(*sets, strict=True):
@@ -66,22 +88,22 @@ async def run(
             async with target.client(16) as client:
                 await prepare(cell, client)
         for connections in IMPORT_CONNECTIONS if together[0].counts_resources else plan.connections:
-            results += await _abab(plan, targets, together, connections, told)
-    if calibrate:
-        calibrations.append(await _calibrated(calibrate, told))
+            names = [CEILINGS[together[0].name]] if together[0].name in CEILINGS else []
+            before = await ceiling(names)
+            rounds = await _abab(plan, targets, together, connections, told)
+            after = await ceiling(names)
+            beside = (before + after) / 2 if before is not None and after is not None else None
+            results += [
+                Result(cell.name, target.name, connections, cell.counts_resources, tuple(measured), beside)
+                for target, cell, measured in zip(targets, together, rounds, strict=True)
+            ]
     return Report(_conditions(plan, targets), tuple(results), tuple(calibrations))
-
-
-async def _calibrated(
-    calibrate: Callable[[], Awaitable[dict[str, float]]], told: Callable[[str], object]
-) -> dict[str, float]:
-    told("calibrating the database")
-    return await calibrate()
 
 
 async def _abab(
     plan: Plan, targets: Sequence[Target], cells: Sequence[Cell], connections: int, told: Callable[[str], object]
-) -> list[Result]:
+) -> list[list[Round]]:
+    """The rounds of each target, taken in turns."""
     rounds: list[list[Round]] = [[] for _ in targets]
     for number in range(plan.rounds):
         for target, cell, measured in zip(targets, cells, rounds, strict=True):
@@ -92,10 +114,7 @@ async def _abab(
                         cell, client, connections, warmup=plan.warmup, seconds=plan.seconds, meter=target.meter
                     )
                 )
-    return [
-        Result(cell.name, target.name, connections, cell.counts_resources, tuple(measured))
-        for target, cell, measured in zip(targets, cells, rounds, strict=True)
-    ]
+    return rounds
 
 
 def _conditions(plan: Plan, targets: Sequence[Target]) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from api.bench.run import Plan, Target
 
 _UNUSABLE = 3
-_CALIBRATION_SECONDS = 5.0
+_CALIBRATION_SECONDS = 3.0
+_WIDTH = 120
 
 
 def bench(
@@ -51,7 +52,7 @@ def bench(
     if not names or not set(names) <= set(NAMES):
         raise typer.BadParameter(f"cells are some of {', '.join(NAMES)}", param_hint="--cells")
     plan = Plan(names, _numbers(connections, "--connections"), seconds, warmup, rounds, _bundles(data))
-    console = Console()
+    console = Console(width=max(Console().width, _WIDTH))
 
     async def whole() -> Report:
         async with AsyncExitStack() as stack:
@@ -74,8 +75,8 @@ async def _measured(plan: Plan, targets: list[Target], uri: str | None, told: Ca
     from api.bench.engine import Wrong
     from api.bench.run import run
 
-    async def ceilings() -> dict[str, float]:
-        return await calibrate(uri or "", seconds=min(_CALIBRATION_SECONDS, plan.seconds))
+    async def ceilings(names: Sequence[str]) -> dict[str, float]:
+        return await calibrate(uri or "", names, seconds=min(_CALIBRATION_SECONDS, plan.seconds))
 
     try:
         return await run(plan, targets, calibrate=ceilings if uri else None, told=told)

@@ -110,7 +110,7 @@ def _told(summary: Summary, seconds: float) -> str:
     arrived = summary.created + summary.present
     parts = [
         f"{summary.documents:,} files",
-        f"{summary.created:,} created",
+        f"{summary.created:,} created (now or by an earlier attempt)",
         f"{summary.present:,} updated or there already",
     ]
     if summary.skipped:
