@@ -91,7 +91,7 @@ def _document(content: bytes, index: int) -> Iterator[Parcel | Unreadable]:
     if bundle.resourceType != "Bundle" or bundle.type in ("document", "message"):
         yield _single(content, bundle, index)
     elif bundle.type == "transaction":
-        yield _whole(content, range(len(bundle.entry)))
+        yield whole(content, range(len(bundle.entry)))
     elif bundle.type == "batch":
         yield from _batches((place, bytes(entry)) for place, entry in enumerate(bundle.entry))
     elif bundle.type in ("collection", "searchset"):
@@ -100,7 +100,8 @@ def _document(content: bytes, index: int) -> Iterator[Parcel | Unreadable]:
         yield Unreadable(None, f"A Bundle of type {bundle.type or '(none)'} holds nothing to store")
 
 
-def _whole(body: bytes, indexes: Sequence[int]) -> Parcel:
+def whole(body: bytes, indexes: Sequence[int]) -> Parcel:
+    """A transaction Bundle with entries at these places."""
     return Parcel("POST", "", body, indexes, False, _key(body, indexes))
 
 
@@ -163,7 +164,7 @@ def _collection(entries: Sequence[msgspec.Raw]) -> Iterator[Parcel | Unreadable]
         else:
             found.append((index, line))
     if linked:
-        yield _whole(_bundle_body("transaction", [line for _, line in found]), [index for index, _ in found])
+        yield whole(_bundle_body("transaction", [line for _, line in found]), [index for index, _ in found])
     else:
         yield from _batches(found)
 
