@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import sys
@@ -10,9 +11,11 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from api.loading.delivery import NotAllowed, ServerLost
 from api.running import RunningServer, announce
 from api.settings import Settings
 from api.tokens import mint
+from domain.errors import Unavailable
 
 _TOKEN_HOURS = 12
 _READY_SECONDS = 60.0
@@ -41,7 +44,24 @@ def welcome(settings: Settings, *, demo: bool) -> None:
         console.print(
             f"curl -H \"Authorization: Bearer $TOKEN\" '{settings.fhir_base}/Patient?_count=2&_pretty=true'\n"
         )
+    if demo:
+        _load_demo(settings, local, console)
     sys.stdout.flush()
+
+
+def _load_demo(settings: Settings, local: str, console: Console) -> None:
+    """Store the synthetic patients, unless they are there already."""
+    from api.demo.load import load_demo
+
+    token = mint(settings, scopes="system/*.cruds", lifetime_seconds=3600, subject="demo", client="chartvault-demo")
+    try:
+        created = asyncio.run(load_demo(local, token))
+    except (NotAllowed, ServerLost, Unavailable) as error:
+        console.print(f"  The demonstration data could not be loaded: {error}", style="yellow")
+        return
+    console.print(
+        f"  {created:,} synthetic resources were loaded." if created else "  The synthetic patients are there."
+    )
 
 
 def local_base(settings: Settings) -> str:
