@@ -11,7 +11,9 @@ from typing import NoReturn
 
 import typer
 
+from api.commands.bench import bench
 from api.commands.erase import erase
+from api.commands.import_ import import_
 from api.commands.keys import reseal, rotate
 from api.commands.serve import serve
 from api.commands.token import token
@@ -58,6 +60,21 @@ keys = typer.Typer(help="Replace keys.", no_args_is_help=True)
 keys.command(epilog=_examples("chartvault keys rotate"))(rotate)
 keys.command(epilog=_examples("chartvault keys reseal 01a1fa33-4fb8"))(reseal)
 app.add_typer(keys, name="keys")
+app.command(
+    "import",
+    epilog=_examples(
+        "chartvault import hospitals.json practitioners.json patients/",
+        "chartvault import synthea.tar.zst --jobs 8",
+        "chartvault import export.ndjson.gz --base https://fhir.example/fhir --token $TOKEN",
+    ),
+)(import_)
+app.command(
+    epilog=_examples(
+        "chartvault bench",
+        "chartvault bench --cells create,read --connections 16 --json result.json",
+        "chartvault bench --base http://127.0.0.1:8000/fhir --token $TOKEN --peer http://127.0.0.1:8103/fhir/R4",
+    )
+)(bench)
 app.command(epilog=_examples("chartvault version"))(version)
 
 

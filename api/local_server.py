@@ -51,7 +51,8 @@ async def local_server(settings: Settings, *, client: str) -> AsyncIterator[Loca
     if server is not None:
         yield _known(settings, server, client)
         return
-    async with started_server(settings, client=client) as started:
+    quiet = {"CHARTVAULT_LOG_LEVEL": os.environ.get("CHARTVAULT_LOG_LEVEL") or "warning"}
+    async with started_server(settings, client=client, environment=quiet) as started:
         yield started
 
 

@@ -146,9 +146,3 @@ def _numbers(text: str, option: str) -> list[int]:
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise typer.BadParameter("whole numbers separated by commas are expected", param_hint=option)
     return [int(part) for part in parts]
-
-
-if __name__ == "__main__":
-    app = typer.Typer(add_completion=False)
-    app.command()(bench)
-    app()

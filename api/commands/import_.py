@@ -117,9 +117,3 @@ def _told(summary: Summary, seconds: float) -> str:
         parts.append(f"{summary.skipped:,} skipped (stored by an earlier run)")
     parts.append(f"{summary.failed:,} problems")
     return f"{', '.join(parts)}; {seconds:.1f} s, {arrived / seconds if seconds else 0:,.0f} resources/s"
-
-
-if __name__ == "__main__":
-    app = typer.Typer(add_completion=False)
-    app.command()(import_)
-    app()
