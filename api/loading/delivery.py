@@ -154,12 +154,14 @@ def _sentences(answer: Answer) -> list[Failure]:
 
 
 def _failure(status: int, issue: _Issue) -> Failure:
-    expression = issue.expression[0] if issue.expression else ""
-    entry = _ENTRY.match(expression)
-    words = issue.diagnostics or issue.details.text
-    return Failure(int(entry[1]) if entry else None, status, f"{words} ({expression})" if expression else words)
+    entry = _ENTRY.match(issue.expression[0]) if issue.expression else None
+    return Failure(int(entry[1]) if entry else None, status, _words(issue))
 
 
 def _first(outcome: _Outcome | None) -> str:
-    issue = outcome.issue[0] if outcome is not None and outcome.issue else None
-    return (issue.diagnostics or issue.details.text) if issue is not None else "No reason given"
+    return _words(outcome.issue[0]) if outcome is not None and outcome.issue else "No reason given"
+
+
+def _words(issue: _Issue) -> str:
+    words = issue.diagnostics or issue.details.text or "No reason given"
+    return f"{words} ({issue.expression[0]})" if issue.expression else words

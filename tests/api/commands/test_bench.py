@@ -1,0 +1,51 @@
+"""`chartvault bench` end to end, a second per cell: every cell runs and every answer is right. No figure is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "api.cli", "bench", *map(str, arguments)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.mark.slow
+def test_every_cell_runs_on_a_server_of_its_own(tmp_path: Path) -> None:
+    cells = "create,read,update,crud36,import,tx2,mix"
+    short = ("--seconds", "0.5", "--warmup", "0.1", "--rounds", "1", "--connections", "4")
+    done = run("--cells", cells, *short, "--json", tmp_path / "result.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert [(r["cell"], r["connections"]) for r in found["results"]] == [
+        *(("create", 4), ("read", 4), ("update", 4), ("crud36", 4), ("import", 1), ("import", 4), ("tx2", 4)),
+        ("mix", 4),
+    ]
+    for result in found["results"]:
+        assert result["void"] is False
+        assert result["rate"] > 0
+        assert 0 < result["p50_ms"] <= result["p95_ms"] <= result["p99_ms"]
+        if sys.platform == "linux":
+            assert result["cpu_ms"] > 0
+    assert set(found["calibrations"][0]) == {"find", "insert", "transaction of two", "documents in batches"}
+    assert "of ceiling" in done.stdout
+
+
+def test_a_cell_that_does_not_exist_is_wrong_usage() -> None:
+    done = run("--cells", "create,fly", "--base", "http://127.0.0.1:1/fhir")
+    assert done.returncode == 2
+    assert "crud36" in done.stderr
+
+
+def test_a_server_that_does_not_answer_ends_with_one_sentence() -> None:
+    done = run("--cells", "read", "--base", "http://127.0.0.1:1/fhir")
+    assert done.returncode == 3
+    assert "Cannot connect" in done.stderr
+    assert "Traceback" not in done.stderr
