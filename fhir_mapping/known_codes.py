@@ -14,9 +14,9 @@ from importlib.resources import files
 import msgspec
 
 SNOMED = "http://snomed.info/sct"
-_slipped = re.compile(r"\d{1,7}-\d").fullmatch
-"""A LOINC code under the name of SNOMED: a slip that widely used generators of records make. Refusing it would refuse a
-patient's whole history; it is stored as sent."""
+_slipped = re.compile(r"\d{1,7}-\d|\d{2,7}A{20,}").fullmatch
+"""A LOINC code or padded OpenMRS concept under the name of SNOMED: slips of widely used generators of records.
+Refusing them would refuse a patient's whole history; they are stored as sent."""
 _snomed = re.compile(r"\s*(?:===|<<<)?\s*\d{6,18}(?:\s*\|[^|]*\|)?\s*(?:[:+,].*)?", re.DOTALL).fullmatch
 # A concept is not followed by another, nor by an operator, unless AND, OR, MINUS or = stands between.
 _juxtaposed = re.compile(r"\d(?:\s*\|[^|]*\|)?\s*(?:\^|[<>]{1,2}!?\s*[\d*(]|\s\d{6,18})").search

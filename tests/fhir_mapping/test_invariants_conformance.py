@@ -147,6 +147,7 @@ def test_a_profile_may_name_every_element_of_its_type(paths: list[str]) -> None:
         ("73211009 |Diabetes mellitus|", True),
         ("71341001:272741003=7771000", True),
         ("=== 46866001 |Fracture of lower limb| + 428881005 |Accidental fall|", True),
+        ("1597AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", True),
         ("T-15460", False),
         ("fever", False),
         ("276885007x", False),
