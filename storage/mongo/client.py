@@ -31,6 +31,9 @@ COMMITTED = ReadConcern("majority")
 SNAPSHOT = ReadConcern("snapshot")
 CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
+APPLICATION = "chartvault"
+"""How our connections name themselves to the server."""
+
 READ_MS = 5_000
 """`maxTimeMS` of lookups by id; searches and histories have their own, see `MongoRevisionStore`."""
 
@@ -39,7 +42,7 @@ def connect(uri: str, *, pool_size: int = 100) -> Client:
     """A client of the cluster; nothing is sent yet. Times out: connect 2 s, server selection 5 s, an answer 30 s."""
     return AsyncMongoClient(
         uri,
-        appname="chartvault",
+        appname=APPLICATION,
         connectTimeoutMS=2_000,
         serverSelectionTimeoutMS=5_000,
         socketTimeoutMS=30_000,

@@ -19,6 +19,7 @@ from domain.errors import Contention, DomainError, OutcomeUnknown, Unavailable, 
 from domain.revision import Write
 from storage.crypto.keys import Keyring
 from storage.crypto.sealing import SealingKey
+from storage.mongo.abandoned import end_abandoned
 from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.chains import AuditChain, Links
 from storage.mongo.client import READ_MS, Database
@@ -33,6 +34,8 @@ MOST_WRITES = 500
 HEAVIEST_BYTES = 12_000_000
 ATTEMPTS = 14
 """Tries before a write that nobody overtook gives up: with the pauses between them, about three seconds."""
+PATIENCE = 6
+"""Tries after which whoever holds the document is suspected to be dead: a quarter of a second."""
 
 
 class Pending:
@@ -140,6 +143,8 @@ class Commits:
             await run_transaction(self._database, commands, lambda: self._happened(links))
         except Collided:
             await self._dismiss_stale(chosen)
+            if chosen[0].item.collisions >= PATIENCE:
+                await end_abandoned(self._database.client)
             _after_collision(chosen)
         except Interrupted:
             _after_interruption(chosen)
