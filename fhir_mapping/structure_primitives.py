@@ -54,7 +54,7 @@ def _wrong_type(value: Any, wanted: str) -> Found:
     if value is None:
         return [Problem("structure", f"null where {wanted} belongs; leave the element out")]
     names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", int: "a number"}
-    return [Problem("structure", f"{names.get(type(value), 'a number')} where {wanted} belongs")]
+    return [Problem("structure", f"{names.get(type(value), 'a number of another kind')} where {wanted} belongs")]
 
 
 def boolean(value: Any, depth: int) -> Found:
