@@ -1,0 +1,48 @@
+"""The use cases over the in-memory store and the real mapping: no database, no HTTP."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.access import Caller, parse_scopes
+from domain.interactions.parts import Occasion, Parts, Retryable
+from fhir_mapping.index_terms import IndexTerms
+from fhir_mapping.patches import PatchDocuments
+from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.references import ResourceLinks
+from fhir_mapping.validation import Validation
+from storage.memory.audit import MemoryAuditTrail
+from storage.memory.revisions import MemoryRevisionStore
+
+
+@pytest.fixture
+def parts() -> Parts:
+    """Parts with a clock that ticks a second per look and ids that count."""
+    trail = MemoryAuditTrail()
+    ticks = itertools.count()
+    ids = itertools.count(1)
+    return Parts(
+        store=MemoryRevisionStore(trail),
+        trail=trail,
+        validate=Validation(),
+        describe=IndexTerms("http://x/fhir"),
+        search=QueryStrings("http://x/fhir"),
+        links=ResourceLinks(),
+        patches=PatchDocuments(),
+        clock=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(ticks)),
+        new_id=lambda: f"new-{next(ids)}",
+    )
+
+
+@pytest.fixture
+def asked() -> Occasion:
+    """A caller who may do everything."""
+    return asking("system/*.cruds")
+
+
+def asking(scopes: str, key: str | None = None) -> Occasion:
+    caller = Caller("ann", "app", "t1", parse_scopes(scopes))
+    return Occasion(caller, "r1", "update", retryable=Retryable(key, b"f") if key else None)
