@@ -17,7 +17,7 @@ from storage.crypto.keys import AUDIT, DIRECTORY, Keyring
 from storage.crypto.master_key import LocalKeys, read_local_keys, replace_local_keys
 from storage.crypto.progress import Progress, unseen
 from storage.crypto.vault import Document, Vault, as_binary, number_of, reaching_keys, wrapped_under
-from storage.crypto.wrapped_keys import WrappedKeys
+from storage.crypto.wrapped_keys import WrappedKeys, generations
 
 BATCH = 100
 """11,000 keys rewrapped in one call held everybody up for 16 s (MEASUREMENTS.md)."""
@@ -98,7 +98,7 @@ async def _wrap_again(vault: Vault, keys: WrappedKeys, held: StillHeld, progress
         if not page:
             return found
         for document in page:
-            if any(wrapped_under(value) != newest for value in document["wrapped"]):
+            if any(wrapped_under(value) != newest for value in generations(document)):
                 await keys.wrap_again(document)
                 found += 1
         last, done = page[-1]["_id"], done + len(page)

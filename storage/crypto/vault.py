@@ -144,9 +144,15 @@ class Vault:
         self._csfle, self._replaced = None, []
 
     def reload(self) -> bool:
-        """Read the local key file again; `True` when it has changed, as it does when another process rotates."""
-        if self._local is None or read_local_keys(self._master.path) == self._local:
-            return False
+        """Read the local key file again; `True` when it has changed, as it does when another process rotates.
+
+        Raises `Unavailable` when it cannot be read any more.
+        """
+        try:
+            if self._local is None or read_local_keys(self._master.path) == self._local:
+                return False
+        except UnsafeMasterKey as error:
+            raise Unavailable("The master key file cannot be used any more") from error
         # Others may be in the middle of a call: what is replaced is closed with the vault.
         self._replaced.append(self.csfle)
         self._connect()
@@ -183,8 +189,17 @@ class Vault:
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
             with reaching_keys():
-                wrapped.append(await self.csfle.encrypt(Binary(secret + key_id.encode()), _RANDOM, key_id=newest))
+                wrapped.append(await self._wrap(Binary(secret + key_id.encode()), newest))
         return wrapped
+
+    async def _wrap(self, value: Binary, data_key: Binary) -> Binary:
+        try:
+            return await self.csfle.encrypt(value, _RANDOM, key_id=data_key)
+        except EncryptionError:
+            # Another process may have put a new master key in place of ours.
+            if not self.reload():
+                raise
+            return await self.csfle.encrypt(value, _RANDOM, key_id=data_key)
 
     async def unwrap(self, keys: Sequence[tuple[str, Binary]]) -> list[bytes | None]:
         """The secret of each `(key id, wrapped)` pair, in order; `None` where the value is damaged or was moved.
@@ -229,4 +244,4 @@ def as_binary(name: Any) -> Binary:
 
 def wrapped_under(wrapped: bytes) -> bytes:
     """The id of the data key a value is wrapped under. It is in clear: algorithm (1 byte), id (16), BSON type (1)."""
-    return wrapped[1:17]
+    return wrapped[1:17] if isinstance(wrapped, bytes) else b""

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+from bson.binary import Binary
 from pymongo.errors import BulkWriteError
 
 from domain.errors import Gone, IntegrityFailure
@@ -54,6 +55,12 @@ def owner_of(key_id: str) -> str:
     return key_id.rpartition("#")[0]
 
 
+def generations(document: Document) -> list[Binary]:
+    """The wrapped keys of a stored document, oldest first; none of a document that was damaged beyond that."""
+    found = document.get("wrapped")
+    return found if isinstance(found, list) else []
+
+
 class NewKey(msgspec.Struct, frozen=True):
     """A first key that exists only when `document` is stored; see `WrappedKeys.make`."""
 
@@ -87,7 +94,7 @@ class WrappedKeys:
         """The bare secrets of one owner, oldest first; for keys that do something else than sealing."""
         with reaching_keys():
             document = await self.documents.find_one({"_id": owner})
-        wrapped = (document or {}).get("wrapped", [])
+        wrapped = generations(document or {})
         return await self._vault.unwrap([(key_id(owner, n), value) for n, value in enumerate(wrapped, 1)])
 
     async def create(self, owners: Sequence[str]) -> None:
@@ -131,15 +138,16 @@ class WrappedKeys:
             if document is None:
                 await self.create([owner])
                 continue
-            if document["erased"] is not None:
+            if document.get("erased") is not None:
                 raise Gone(f"{owner} was erased", code="deleted")
-            generation = len(document["wrapped"]) + 1
+            present = generations(document)
+            generation = len(present) + 1
             wrapped = await self._vault.wrap([(key_id(owner, generation), os.urandom(SECRET_BYTES))])
             with reaching_keys():
                 # Matched on the whole array: neither a rival generation nor an erasure may be overwritten.
                 changed = await self.documents.update_one(
-                    {"_id": owner, "erased": None, "wrapped": document["wrapped"]},
-                    {"$set": {"wrapped": [*document["wrapped"], *wrapped]}},
+                    {"_id": owner, "erased": None, "wrapped": document.get("wrapped")},
+                    {"$set": {"wrapped": [*present, *wrapped]}},
                 )
             if changed.matched_count:
                 return generation
@@ -150,14 +158,16 @@ class WrappedKeys:
 
         A key that changes meanwhile (a new generation, an erasure) is left alone: another pass finds it.
         """
-        names = [key_id(document["_id"], generation) for generation in range(1, len(document["wrapped"]) + 1)]
-        secrets = await self._vault.unwrap(list(zip(names, document["wrapped"], strict=True)))
+        present = generations(document)
+        names = [key_id(document["_id"], generation) for generation in range(1, len(present) + 1)]
+        secrets = await self._vault.unwrap(list(zip(names, present, strict=True)))
         whole = [(name, secret) for name, secret in zip(names, secrets, strict=True) if secret is not None]
         again = dict(zip((name for name, _ in whole), await self._vault.wrap(whole), strict=True))
-        wrapped = [again.get(name, value) for name, value in zip(names, document["wrapped"], strict=True)]
+        wrapped = [again.get(name, value) for name, value in zip(names, present, strict=True)]
         with reaching_keys():
             await self.documents.update_one(
-                {"_id": document["_id"], "erased": None, "wrapped": document["wrapped"]}, {"$set": {"wrapped": wrapped}}
+                {"_id": document["_id"], "erased": None, "wrapped": document.get("wrapped")},
+                {"$set": {"wrapped": wrapped}},
             )
 
     async def erase(self, owner: str, at: datetime) -> datetime:
@@ -177,17 +187,17 @@ class WrappedKeys:
         pairs = [
             (key_id(document["_id"], generation), wrapped)
             for document in documents
-            for generation, wrapped in enumerate(document["wrapped"], 1)
+            for generation, wrapped in enumerate(generations(document), 1)
         ]
         secrets = dict(zip((name for name, _ in pairs), await self._vault.unwrap(pairs), strict=True))
         owned = []
         for document in documents:
-            owner, newest = document["_id"], len(document["wrapped"])
+            owner, newest = document["_id"], len(generations(document))
             keys = {}
             for generation in range(1, newest + 1):
                 name = key_id(owner, generation)
                 secret = secrets[name]
                 if secret is not None:
                     keys[generation] = SealingKey(name, secret)
-            owned.append(OwnedKeys(owner, newest, keys, document["erased"] is not None))
+            owned.append(OwnedKeys(owner, newest, keys, document.get("erased") is not None))
         return owned

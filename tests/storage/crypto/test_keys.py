@@ -187,7 +187,7 @@ async def test_racing_generations_are_both_kept(start_keyring: StartKeyring) -> 
     assert len((await rings[0].stored.find(["Patient/1"]))["Patient/1"].keys) == 5
 
 
-@pytest.mark.parametrize("damage", ["flipped", "moved", "not a value"])
+@pytest.mark.parametrize("damage", ["flipped", "moved", "not a value", "no list", "no field"])
 async def test_a_damaged_key_fails_its_own_entry_only(
     keyring: Keyring, client: AsyncMongoClient[dict[str, Any]], database: str, damage: str
 ) -> None:
@@ -201,7 +201,8 @@ async def test_a_damaged_key_fails_its_own_entry_only(
         wrapped = ((await keys.find_one({"_id": "Patient/2"})) or {})["wrapped"][0]
     else:
         wrapped = "text"
-    await keys.update_one({"_id": "Patient/1"}, {"$set": {"wrapped": [wrapped]}})
+    change = {"no list": {"$set": {"wrapped": 1}}, "no field": {"$unset": {"wrapped": 1, "erased": 1}}}
+    await keys.update_one({"_id": "Patient/1"}, change.get(damage, {"$set": {"wrapped": [wrapped]}}))
     for owner in ("Patient/1", "Patient/2", "Patient/3"):
         keyring.forget(owner)
     found = await keyring.for_reading(["Patient/1#1", "Patient/2#1", "Patient/3#1"])

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from domain.decimals import exact
-from domain.errors import Contention, Gone
+from domain.errors import Contention, Gone, Unavailable
 from storage.crypto.keys import AUDIT, DIRECTORY
-from storage.crypto.master_key import read_local_keys
+from storage.crypto.master_key import read_local_keys, replace_local_keys
 from storage.crypto.rotation_steps import replace_master_key
 from storage.crypto.vault import number_of, wrapped_under
 from storage.mongo.erasure import destroy_key
@@ -149,6 +149,30 @@ async def test_a_rotation_killed_between_master_keys_is_finished_by_the_next(
         assert await rotate(other)
         assert len(read_local_keys(other.keyring.vault.master.path).keys) == 1
         assert isinstance(await other.read("Patient/1"), bytes)
+
+
+async def test_a_process_that_missed_the_rotation_reads_the_new_master_key(clinic: Clinic) -> None:
+    """Its data key is no longer remembered, and the master key it was started with opens nothing any more."""
+    vault, path = clinic.keyring.vault, clinic.keyring.vault.master.path
+    old = read_local_keys(path)
+    assert await rotate(clinic)
+    new = read_local_keys(path)
+
+    def start_before_rotation() -> None:
+        replace_local_keys(path, old)
+        vault._connect()
+        replace_local_keys(path, new)
+
+    start_before_rotation()
+    clinic.keyring.forget("Patient/1")
+    assert isinstance(await clinic.read("Patient/1"), bytes)
+    start_before_rotation()
+    assert await clinic.put("Patient/new", name=family("New")) == "Patient/new/1"
+    start_before_rotation()
+    path.unlink()
+    clinic.keyring.forget("Patient/1")
+    with pytest.raises(Unavailable):
+        await clinic.read("Patient/1")
 
 
 async def test_two_rotations_at_once_are_refused(clinic: Clinic, database: str) -> None:
