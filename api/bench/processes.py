@@ -6,6 +6,7 @@ disturbs least.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,10 +67,12 @@ def _listening_sockets(port: int) -> set[str]:
 
 
 def _sockets_of(pid: int) -> set[str]:
-    try:
-        return {os.readlink(entry.path) for entry in os.scandir(_PROC / str(pid) / "fd")}
-    except OSError:
-        return set()
+    found: set[str] = set()
+    with contextlib.suppress(OSError):  # the process may be gone, or somebody else's
+        for name in os.listdir(_PROC / str(pid) / "fd"):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                found.add(os.readlink(_PROC / str(pid) / "fd" / name))
+    return found
 
 
 def _all_pids() -> list[int]:
