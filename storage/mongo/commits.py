@@ -19,7 +19,7 @@ from domain.errors import Contention, DomainError, OutcomeUnknown, Unavailable, 
 from domain.revision import Write
 from storage.crypto.keys import Keyring
 from storage.crypto.sealing import SealingKey
-from storage.mongo.abandoned import end_abandoned
+from storage.mongo.abandoned import AbandonedTransactions
 from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.chains import AuditChain, Links
 from storage.mongo.client import READ_MS, Database
@@ -61,6 +61,7 @@ class Commits:
         self._keyring = keyring
         self._chain = AuditChain(database[HEADS], keyring, "w")
         self._recent = Recent()
+        self._abandoned = AbandonedTransactions(database.client)
         self._keys = OneInFlight[frozenset[str], Keys](self._fetch_keys, most=1_000)
         self._batches = OneInFlight[Pending, None](
             self._store, most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda pending: pending.prepared.size
@@ -144,7 +145,7 @@ class Commits:
         except Collided:
             await self._dismiss_stale(chosen)
             if chosen[0].item.collisions >= PATIENCE:
-                await end_abandoned(self._database.client)
+                await self._abandoned.end()
             _after_collision(chosen)
         except Interrupted:
             _after_interruption(chosen)

@@ -144,14 +144,25 @@ async def test_a_document_held_by_another_transaction_is_waited_for(data: Databa
     assert (await found(store, held)).head.version == 2
 
 
-async def test_a_document_that_stays_held_is_contention(data: Database, store: MongoRevisionStore) -> None:
+async def test_a_document_that_stays_held_by_somebody_at_work_is_contention(
+    data: Database, store: MongoRevisionStore
+) -> None:
     held = new_key()
     await create(store, held)
     async with data.client.start_session() as session:
         await session.start_transaction(write_concern=WriteConcern("majority"))
         await data["resources"].update_one({"_id": str(held)}, {"$set": {"author": "another"}}, session=session)
+
+        async def work() -> None:
+            while True:
+                await asyncio.sleep(0.2)
+                await data["resources"].update_one({"_id": str(held)}, {"$inc": {"n": 1}}, session=session)
+
+        working = asyncio.create_task(work())
         with pytest.raises(Contention):
             await store.commit(write(change(held, await found(store, held))))
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
         await session.abort_transaction()
 
 
