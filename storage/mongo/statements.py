@@ -43,7 +43,8 @@ def statements(
     yield from updates(
         RESOURCES,
         [
-            ({"_id": name, "version": replaces}, RawBSONDocument(document), len(document))
+            # Not over the remains of an erased patient, whose version is still the one that was read before.
+            ({"_id": name, "version": replaces, "erased": False}, RawBSONDocument(document), len(document))
             for name, replaces, document in currents
             if replaces
         ],

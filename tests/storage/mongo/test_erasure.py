@@ -11,8 +11,10 @@ import msgspec
 import pytest
 from pymongo import MongoClient
 
-from domain.errors import AuditUnavailable, Gone, NotFound, Unavailable
+from domain.errors import AuditUnavailable, Contention, Gone, NotFound, Unavailable
+from domain.identity import ResourceKey
 from domain.ports import AuditTrail
+from domain.revision import Change, Description, Write, next_revision
 from domain.search import SearchQuery
 from storage.mongo.erasure import COMMIT_SECONDS, PROTECTED_FIELDS, destroy_key, erase_patient, strip_current
 from storage.mongo.tombstones import Tombstone, tombstone_of
@@ -107,6 +109,18 @@ async def test_erasure_waits_for_the_other_processes_and_sweeps_up_after_them(cl
     assert clinic.waited == [clinic.keyring.ttl_seconds + COMMIT_SECONDS]
     assert (await clinic.raw.resources.find_one({"_id": "Observation/of-1"}))["erased"]
     assert await clinic.findings() == []
+
+
+async def test_a_writer_that_read_before_does_not_overwrite_the_remains(clinic: Clinic) -> None:
+    key = ResourceKey("Observation", "of-1")
+    base = await clinic.store.newest(key)
+    await strip_current(clinic.data, "1")
+    content = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    revision = next_revision(key, content, method="PUT", base=base, now=clinic.now())
+    change = Change(revision, Description(patient="2", patients=("2",)), base)
+    with pytest.raises(Contention):
+        await clinic.store.commit(Write((change,), clinic.entry("update", ["Observation/of-1/2"])))
+    assert (await clinic.raw.resources.find_one({"_id": "Observation/of-1"}))["erased"]
 
 
 async def test_the_tombstone_is_signed_and_counts_the_versions(clinic: Clinic) -> None:
