@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 
-async def put(fhir: httpx.AsyncClient, name: str, **content: object) -> httpx.Response:
+async def put(fhir: httpx.AsyncClient, name: str, /, **content: object) -> httpx.Response:
     kind, logical_id = name.split("/")
     answer = await fhir.put(f"/{name}", json={"resourceType": kind, "id": logical_id, **content})
     assert answer.status_code in (200, 201), answer.text
