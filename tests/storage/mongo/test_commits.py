@@ -187,15 +187,30 @@ async def test_two_processes_never_make_one_version_twice(
     assert await data["revisions"].count_documents({"type": key.type, "id": key.id}) == 21
 
 
-async def test_two_processes_never_both_win_a_condition(
+async def test_what_another_process_wrote_is_a_conflict_at_once(
     data: Database, keyring: Keyring, store: MongoRevisionStore
 ) -> None:
+    other, key, free = MongoRevisionStore(data, keyring), new_key(), new_key()
+    base = await create(store, key)
+    await update(other, key)
+    tasks = [store.commit(write(change(key, base))), store.commit(write(change(free)))]
+    assert await asyncio.wait_for(outcomes(*tasks), 1) == [VersionConflict, None]
+    await other.close()
+
+
+@pytest.mark.parametrize("earlier", [0, 1], ids=["new condition", "condition relied on before"])
+async def test_two_processes_never_both_win_a_condition(
+    data: Database, keyring: Keyring, store: MongoRevisionStore, earlier: int
+) -> None:
     other, name = MongoRevisionStore(data, keyring), f"Patient?identifier={new_key()}"
+    for _ in range(earlier):
+        await store.commit(write(change(new_key()), claims=(Claim(name, 0),)))
+    (seen,) = await store.claim([name])
     keys = [new_key() for _ in range(20)]
     writers = [store, other] * 10
     results = await outcomes(
         *(
-            writer.commit(write(change(key), claims=(Claim(name, 0),)))
+            writer.commit(write(change(key), claims=(Claim(name, seen),)))
             for writer, key in zip(writers, keys, strict=True)
         )
     )
