@@ -85,6 +85,9 @@ def main() -> NoReturn:
     except (UnusableSettings, Unavailable) as error:
         _say(error)
         sys.exit(UNUSABLE)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        _say(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        sys.exit(UNUSABLE)
     except DomainError as error:
         _say(error)
         sys.exit(FAILED)
@@ -93,7 +96,7 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _say(error: Exception) -> None:
+def _say(error: Exception | str) -> None:
     typer.echo(f"chartvault: {error}", err=True)
 
 

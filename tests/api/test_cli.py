@@ -71,6 +71,16 @@ def test_unusable_settings_end_with_3_and_one_sentence() -> None:
     assert result.stderr == "chartvault: CHARTVAULT_PROT is not a setting; did you mean CHARTVAULT_PORT?\n"
 
 
+@pytest.mark.parametrize("command", ["token", "serve", "verify"])
+def test_a_data_folder_that_cannot_be_made_ends_with_3_and_its_name(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    result = run(command, "--data-dir", str(tmp_path / "file" / "data"))
+    assert result.returncode == 3
+    assert str(tmp_path / "file") in result.stderr
+    assert result.stderr.startswith("chartvault: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_versions_are_named() -> None:
     result = run("version")
     assert result.returncode == 0
