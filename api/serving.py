@@ -27,6 +27,8 @@ from domain.errors import Unavailable
 
 _PR_SET_PDEATHSIG = 1
 _TARGET = "api.app:create_app"
+_MAX_HEADER_BYTES = 128 * 1024
+"""Also the size of the pieces a body arrives in."""
 
 
 class Server(MPServer):
@@ -53,7 +55,9 @@ def serve(settings: Settings, on_workers: Callable[[], None]) -> None:
         websockets=False,
         backlog=2048,
         backpressure=settings.max_connections,
-        http1_settings=HTTP1Settings(header_read_timeout=int(settings.header_seconds * 1000)),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.header_seconds * 1000), max_buffer_size=_MAX_HEADER_BYTES
+        ),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=settings.shutdown_seconds,

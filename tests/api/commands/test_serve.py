@@ -188,6 +188,27 @@ def test_operators_work_beside_a_running_server(serve: Callable[..., Served]) ->
     assert served.get("/fhir/Patient").status_code == 200
 
 
+def test_a_client_that_dribbles_its_headers_is_cut_off_and_others_are_served(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARTVAULT_HEADER_SECONDS", "0.5")
+    served = serve()
+    slow = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(100)]
+    for client in slow:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+    assert served.get("/fhir/Patient").status_code == 200
+    assert {client.recv(1) for client in slow} == {b""}
+    for client in slow:
+        client.close()
+
+
+def test_headers_have_a_size_limit(serve: Callable[..., Served]) -> None:
+    served = serve()
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000)
+        assert client.recv(12) == b"HTTP/1.1 431"
+
+
 def test_no_secret_of_the_database_is_printed_or_visible_in_the_process_list(serve: Callable[..., Served]) -> None:
     served = serve()
     secrets = json.loads((served.data_dir / "mongodb" / "secrets.json").read_text()).values()
