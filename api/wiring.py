@@ -26,6 +26,7 @@ from fhir_mapping.capability import Capabilities, ParameterRow
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.reading import ContentReading
 from fhir_mapping.references import ResourceLinks
 from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
@@ -133,6 +134,7 @@ def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str) -
         patches=PatchDocuments(),
         clock=lambda: datetime.now(UTC),
         new_id=new_id,
+        reading=ContentReading(base_url),
     )
 
 

@@ -13,7 +13,7 @@ from domain.audit import AuditEntry
 from domain.errors import DomainError, Issue
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description, Receipt, Stored, Write
-from domain.search import HistoryKey, HistoryQuery, PageKey, ParsedSearch, SearchQuery
+from domain.search import Condition, HistoryKey, HistoryQuery, Inclusion, PageKey, ParsedSearch, SearchQuery
 
 
 class SearchPage(Protocol):
@@ -36,6 +36,15 @@ class HistoryPage(Protocol):
     def next(self) -> HistoryKey | None: ...
     @property
     def total(self) -> int: ...
+
+
+class Owners(Protocol):
+    """Whose records the matches of a search are in: the distinct `patients`, and the matches nobody owns alone."""
+
+    @property
+    def patients(self) -> Sequence[str]: ...
+    @property
+    def unowned(self) -> Sequence[Stored]: ...
 
 
 class RevisionStore(Protocol):
@@ -69,6 +78,14 @@ class RevisionStore(Protocol):
 
         `Linked` conditions must have been solved. Raises `Unavailable` when the database does not answer in time.
         """
+        ...
+
+    async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
+        """What satisfies any of the queries, at most `limit`, in no order; pages and sorts are not looked at."""
+        ...
+
+    async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
+        """The owners of everything that satisfies the query: at most `limit` of either kind, in no order."""
         ...
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
@@ -140,6 +157,15 @@ class ParseSearch(Protocol):
         """
         ...
 
+    def within(self, compartment: ResourceKey, resource_type: str) -> Condition:
+        """The condition of being in a compartment. Raises `NotFound` for an unknown kind of compartment,
+        `InvalidRequest` for a type it never holds. https://hl7.org/fhir/R4/compartmentdefinition.html"""
+        ...
+
+    def types_within(self, kind: str) -> Sequence[str]:
+        """The types a kind of compartment may hold, sorted. Raises `NotFound` for an unknown kind."""
+        ...
+
 
 class Links(Protocol):
     """References inside a resource. Implemented by `fhir_mapping.references`."""
@@ -153,6 +179,14 @@ class Links(Protocol):
 
     def conditional(self, content: FhirJson) -> list[str]:
         """The conditional references (`Patient?identifier=…`) in the resource, each once."""
+        ...
+
+
+class ReadContent(Protocol):
+    """What searches read from resources they have opened. Implemented by `fhir_mapping.reading`."""
+
+    def references(self, content: bytes, wanted: Sequence[Inclusion]) -> list[ResourceKey]:
+        """The resources of this server that a resource points at by one of these inclusions, each once, in order."""
         ...
 
 

@@ -62,16 +62,36 @@ class PatientIn(msgspec.Struct, frozen=True, tag=True):
 
 
 class Linked(msgspec.Struct, frozen=True, tag=True):
-    """A chain: resources whose reference `parameter` points at one that satisfies `target`.
+    """A chain: resources whose reference `parameter` points at one that satisfies one of `targets` (one per type).
 
-    Solved before the query itself by asking for `target` first; its results become terms of the form `ref`.
+    https://hl7.org/fhir/R4/search.html#chaining. Solved before the query itself by asking for `targets` first; what they
+    select becomes terms of the form `ref`.
     """
 
     parameter: str
-    target: SearchQuery
+    targets: tuple[SearchQuery, ...]
 
 
-Condition: TypeAlias = AnyTerm | IdIn | Updated | PatientIn | Linked
+class Having(msgspec.Struct, frozen=True, tag=True):
+    """`_has`: resources that the reference `parameter` of something that satisfies `source` points at.
+
+    https://hl7.org/fhir/R4/search.html#has. Solved before the query itself; what `source` points at becomes ids.
+    `owned` is the term that a resource carries exactly when this reference says which patient it is about, so that the
+    plain owner of a resource answers without opening it; `None` when only the contents can tell.
+    """
+
+    parameter: str
+    source: SearchQuery
+    owned: IndexTerm | None = None
+
+
+class Listed(msgspec.Struct, frozen=True, tag=True):
+    """`_list`: resources that the List of this id holds. https://hl7.org/fhir/R4/search.html#list"""
+
+    id: str
+
+
+Condition: TypeAlias = AnyTerm | IdIn | Updated | PatientIn | Linked | Having | Listed
 SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"]
 
 
@@ -93,6 +113,20 @@ class SearchQuery(msgspec.Struct, frozen=True):
     total: Literal["none", "accurate"] = "accurate"
 
 
+class Inclusion(msgspec.Struct, frozen=True):
+    """`_include` or (`reverse`) `_revinclude`: https://hl7.org/fhir/R4/search.html#revinclude
+
+    Follow the references `parameters` of resources of type `source` (`None`: every reference parameter, of every type)
+    to resources of type `target` (`None`: any). `iterate` follows them from included resources too.
+    """
+
+    source: str | None
+    parameters: tuple[str, ...] | None
+    target: str | None = None
+    reverse: bool = False
+    iterate: bool = False
+
+
 class ParsedSearch(msgspec.Struct, frozen=True):
     """What a query string asks for. `applied` are the pairs that took effect (they make the self link), `ignored` the
     names of parameters that are not known."""
@@ -100,6 +134,7 @@ class ParsedSearch(msgspec.Struct, frozen=True):
     query: SearchQuery
     applied: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    inclusions: tuple[Inclusion, ...] = ()
 
 
 class HistoryQuery(msgspec.Struct, frozen=True):
@@ -135,7 +170,7 @@ def in_order(conditions: Sequence[Condition]) -> list[Condition]:
                 return condition.rank + 10 * condition.negated
             case IdIn():
                 return 10 * condition.negated
-            case Linked():
+            case Linked() | Having() | Listed():
                 return 2
             case PatientIn():
                 return 3

@@ -3,8 +3,8 @@
 A resource belongs to the compartment of every patient that a parameter of the official definition points at. At most
 one of them owns it: the patient whose key seals it and whose erasure destroys it. That is the patient itself, or the
 one patient it is *about* (`patient`, `subject` …); failing that the only patient with any part in it. A resource about
-several patients (a Group, a shared Appointment) belongs to nobody alone: erasing one must not destroy what others rely
-on, so it is sealed with the directory key.
+several patients (a Group, a shared Appointment), or about somebody else's, belongs to nobody alone: erasing one must not
+destroy what others rely on, so it is sealed with the directory key.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from domain.identity import FhirJson, parse_reference
-from fhir_mapping.extraction import Plan
+from domain.errors import InvalidRequest, NotFound
+from domain.identity import FhirJson, ResourceKey, parse_reference
+from domain.search import AnyTerm, Condition, IdIn, PatientIn, term
+from fhir_mapping.extraction import Plan, Route
+from fhir_mapping.fhirpath import target_type
 from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 
@@ -35,12 +38,15 @@ def membership_of(content: FhirJson, resource_type: str, resource_id: str, base:
     """The patients of a checked resource. `base` is our own base URL: absolute references under it are ours."""
     about: dict[str, None] = {resource_id: None} if resource_type == "Patient" else {}
     others: dict[str, None] = {}
+    foreign = False
     for readers, value in _plan(resource_type).values(content):
         patient = _patient(value, base)
         if patient is not None:
             (about if readers[0] and resource_type != "Patient" else others)[patient] = None
+        elif readers[0] and target_type(value) == "Patient":
+            foreign = True
     deciding = about or others
-    owner = next(iter(deciding)) if len(deciding) == 1 else None
+    owner = next(iter(deciding)) if len(deciding) == 1 and not foreign else None
     return Membership(owner, tuple(dict.fromkeys((*about, *others))))
 
 
@@ -64,13 +70,68 @@ def _plan(resource_type: str) -> Plan[bool]:
     if resource_type not in RESOURCE_TYPES:
         return plan
     parameters = parameters_of(resource_type)
-    for code in sorted(_definition().get(resource_type, ()), key=lambda code: code not in _ABOUT):
+    for code in sorted(_definitions()["Patient"].get(resource_type, ()), key=lambda code: code not in _ABOUT):
         for route in parameters[code].routes or ():
             plan.add(route, code in _ABOUT)
     return plan
 
 
 @cache
-def _definition() -> dict[str, list[str]]:
+def owning_parameter(resource_type: str, code: str) -> str | None:
+    """The parameter whose presence tells that a resource's owner is the patient `code` points at; `None` if none does.
+
+    `subject` may point at a device too: it is `patient`, the same element where it points at a patient, that tells.
+    """
+    parameters = parameters_of(resource_type)
+    for candidate in (code, "patient"):
+        found = parameters.get(candidate)
+        if found is None or found.targets != ("Patient",) or code not in _ABOUT | {"patient"}:
+            continue
+        places = {steps_of(route) for route in parameters[code].routes or ()}
+        deciding = {
+            steps_of(route)
+            for about in _definitions()["Patient"].get(resource_type, ())
+            if about in _ABOUT
+            for route in parameters[about].routes or ()
+        }
+        if {steps_of(route) for route in found.routes or ()} == places == deciding:
+            return candidate
+    return None
+
+
+def steps_of(route: Route) -> tuple[str, ...]:
+    """The element a route ends at, whatever filters it has on the way."""
+    return tuple(step for step in route.steps if isinstance(step, str))
+
+
+def within(compartment: ResourceKey, resource_type: str) -> Condition:
+    """The condition of being in a compartment: https://hl7.org/fhir/R4/compartmentdefinition.html
+
+    Raises `NotFound` for a kind of compartment that does not exist, `InvalidRequest` for a type that it never holds.
+    """
+    kinds = _definitions()
+    if compartment.type not in kinds:
+        raise NotFound(f"There is no {compartment.type} compartment", code="not-supported")
+    codes = kinds[compartment.type].get(resource_type)
+    if resource_type == compartment.type and not codes:
+        return IdIn((compartment.id,))
+    if codes is None:
+        raise InvalidRequest(
+            f"A {compartment.type} compartment holds no {resource_type} resources", code="not-supported"
+        )
+    if compartment.type == "Patient":
+        return PatientIn((compartment.id,))
+    return AnyTerm(tuple(term(code, "ref", str(compartment)) for code in codes), rank=3)
+
+
+def types_within(kind: str) -> tuple[str, ...]:
+    """The resource types a compartment may hold, sorted. Raises `NotFound` for a kind that does not exist."""
+    if kind not in _definitions():
+        raise NotFound(f"There is no {kind} compartment", code="not-supported")
+    return tuple(sorted({kind, *_definitions()[kind]}))
+
+
+@cache
+def _definitions() -> dict[str, dict[str, list[str]]]:
     text = files("fhir_mapping").joinpath("definitions", "compartments.json").read_bytes()
-    return msgspec.json.decode(text, type=dict[str, dict[str, list[str]]])["Patient"]
+    return msgspec.json.decode(text, type=dict[str, dict[str, list[str]]])

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from domain.errors import InvalidRequest, TooCostly
-from domain.search import AnyTerm, Condition, IdIn, Linked, ParsedSearch, SearchQuery
+from domain.identity import ID, ResourceKey
+from domain.search import AnyTerm, Condition, IdIn, Inclusion, Listed, ParsedSearch, SearchQuery
+from fhir_mapping.chains import HAS, MAX_HOPS, having, linked
+from fhir_mapping.compartments import types_within, within
+from fhir_mapping.inclusions import inclusion, is_inclusion, require_few
+from fhir_mapping.search_names import Unknown, parse_name, shown
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.search_values import date, reference, string, token, uri
 from fhir_mapping.search_values.escaping import split, unescape
@@ -24,7 +29,6 @@ MAX_PARAMETERS = 100
 MAX_VALUE_BYTES = 8192
 MAX_ALTERNATIVES = 1000
 MAX_TERMS = 5000
-MAX_CHAIN = 3
 MAX_COUNT = 1000
 
 _PRESENTATION = frozenset({"_summary", "_elements", "_format", "_pretty"})
@@ -43,23 +47,6 @@ _MODIFIERS = {
 }
 """Modifiers by kind; `missing` goes with every kind."""
 _BY_TERMS = {"token": token.condition, "string": string.condition, "uri": uri.condition}
-
-
-class _Unknown(Exception):
-    """A parameter that has no effect here; `message` says why."""
-
-    def __init__(self, message: str, code: str = "not-supported") -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-
-
-class _Name(NamedTuple):
-    """`subject:Patient.name:exact` in parts: code, modifier, chain."""
-
-    code: str
-    modifier: str | None
-    chain: str | None
 
 
 class QueryStrings:
@@ -83,26 +70,39 @@ class QueryStrings:
             _require_bounded(name, value)
             try:
                 if not settings.take(name, value):
-                    conditions.append(self._condition(resource_type, name, value, MAX_CHAIN))
+                    conditions.append(self._condition(resource_type, name, value, MAX_HOPS))
                 applied.append((name, value))
-            except _Unknown as unknown:
+            except Unknown as unknown:
                 if strict:
-                    raise InvalidRequest(unknown.message, code=unknown.code, expression=_shown(name)) from unknown
-                ignored.append(_shown(name))
+                    raise InvalidRequest(unknown.message, code=unknown.code, expression=shown(name)) from unknown
+                ignored.append(shown(name))
         query = SearchQuery(resource_type, tuple(conditions), settings.sort, settings.count, total=settings.total)
-        return ParsedSearch(query, tuple(applied), tuple(dict.fromkeys(ignored)))
+        require_few(settings.inclusions)
+        return ParsedSearch(query, tuple(applied), tuple(dict.fromkeys(ignored)), tuple(settings.inclusions))
+
+    def within(self, compartment: ResourceKey, resource_type: str) -> Condition:
+        """See `domain.ports.ParseSearch.within`."""
+        return within(compartment, resource_type)
+
+    def types_within(self, kind: str) -> tuple[str, ...]:
+        """See `domain.ports.ParseSearch.types_within`."""
+        return types_within(kind)
 
     def _condition(self, resource_type: str, name: str, value: str, hops: int) -> Condition:
-        code, modifier, chain = _parse_name(name)
+        if name.startswith(HAS):
+            return having(self._condition, resource_type, name, value, hops)
+        if name == "_list":
+            return _listed(value)
+        code, modifier, chain = parse_name(name)
         parameter = parameters_of(resource_type).get(code)
         if parameter is None:
-            raise _Unknown(f"'{_shown(name)}' is not a search parameter of {resource_type}")
+            raise Unknown(f"'{shown(name)}' is not a search parameter of {resource_type}")
         if chain is not None:
-            return self._chain(parameter, modifier, chain, value, hops)
+            return linked(self._condition, parameter, modifier, chain, value, hops)
         _require_modifier(parameter, modifier)
         values = [each for each in split(value, ",") if each]
         if not values:
-            raise _Unknown(f"'{_shown(name)}' has no value", code="value")
+            raise Unknown(f"'{shown(name)}' has no value", code="value")
         if len(values) > MAX_ALTERNATIVES:
             raise TooCostly(f"'{code}' takes up to {MAX_ALTERNATIVES} alternatives", expression=code)
         condition = self._of_kind(parameter, modifier, values)
@@ -128,28 +128,7 @@ class QueryStrings:
         if parameter.kind == "date":
             for value in values:
                 date.parse_date_interval(date.split_prefix(unescape(value))[1], what=parameter.code)
-        raise _Unknown(f"Searching by '{parameter.code}' is not supported yet")
-
-    def _chain(self, parameter: SearchParameter, wanted: str | None, chain: str, value: str, hops: int) -> Linked:
-        """`patient.identifier=…`: https://hl7.org/fhir/R4/search.html#chaining"""
-        code = parameter.code
-        if parameter.kind != "reference":
-            raise _Unknown(f"'{code}' is not a reference, so '{_shown(chain)}' cannot follow it")
-        if hops == 0:
-            raise TooCostly(f"A chain has up to {MAX_CHAIN} hops", expression=code)
-        if wanted is not None and wanted not in parameter.targets:
-            raise InvalidRequest(f"'{code}' cannot point at '{_shown(wanted)}'", expression=code)
-        following = _parse_name(chain).code
-        targets = [wanted] if wanted else [t for t in parameter.targets if following in parameters_of(t)]
-        if not targets:
-            raise _Unknown(f"Nothing '{code}' points at has the search parameter '{_shown(chain)}'")
-        if len(targets) > 1:
-            raise InvalidRequest(
-                f"'{code}' may point at several types: say which, as in '{code}:{targets[-1]}.{_shown(chain)}'",
-                expression=code,
-            )
-        inner = self._condition(targets[0], chain, value, hops - 1)
-        return Linked(code, SearchQuery(targets[0], (inner,), count=MAX_COUNT, total="none"))
+        raise Unknown(f"Searching by '{parameter.code}' is not supported yet")
 
 
 class _Settings:
@@ -159,6 +138,7 @@ class _Settings:
         self.count = SearchQuery("").count
         self.sort: Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"] = "_id"
         self.total: Literal["none", "accurate"] = "accurate"
+        self.inclusions: list[Inclusion] = []
 
     def take(self, name: str, value: str) -> bool:
         """Whether `name` is a result parameter, now taken. Raises `InvalidRequest` for a bad value."""
@@ -166,13 +146,41 @@ class _Settings:
             self.count = _parse_count(value)
         elif name == "_sort":
             if value not in _SORTS:
-                raise _Unknown("'_sort' takes _id, -_id, _lastUpdated or -_lastUpdated")
+                raise Unknown("'_sort' takes _id, -_id, _lastUpdated or -_lastUpdated")
             self.sort = _SORTS[value]
         elif name == "_total":
             if value not in ("none", "estimate", "accurate"):
                 raise InvalidRequest("'_total' takes none, estimate or accurate", code="value", expression="_total")
             self.total = "none" if value == "none" else "accurate"
+        elif is_inclusion(name):
+            self.inclusions.append(inclusion(name, value))
+            return True
+        elif name in _REFUSED:
+            _REFUSED[name](name, value)
+            return True
         return name in _PRESENTATION or name in ("_count", "_sort", "_total")
+
+
+def _refuse(name: str, _value: str) -> None:
+    raise InvalidRequest(f"'{name}' is not supported", code="not-supported", expression=name)
+
+
+def _contained(name: str, value: str) -> None:
+    """https://hl7.org/fhir/R4/search.html#contained: contained resources are found only with what contains them."""
+    if value not in ("true", "both", "false"):
+        raise InvalidRequest("'_contained' takes true, both or false", code="value", expression=name)
+    if value != "false":
+        _refuse(f"{name}={value}", value)
+
+
+_REFUSED = {"_contained": _contained, "_containedType": _refuse, "_filter": _refuse, "_query": _refuse}
+"""Parameters that change what a search means: never ignored, since the answer would be another one."""
+
+
+def _listed(value: str) -> Listed:
+    if ID.fullmatch(value) is None:
+        raise InvalidRequest("'_list' takes the id of one List", code="value", expression="_list")
+    return Listed(value)
 
 
 def _parse_count(value: str) -> int:
@@ -182,35 +190,24 @@ def _parse_count(value: str) -> int:
     return min(int(value), MAX_COUNT)
 
 
-def _parse_name(name: str) -> _Name:
-    head, dot, chain = name.partition(".")
-    code, colon, modifier = head.partition(":")
-    return _Name(code, modifier if colon else None, chain if dot else None)
-
-
 def _require_modifier(parameter: SearchParameter, modifier: str | None) -> None:
     """Raise `InvalidRequest` unless the parameter's kind has this modifier and it works here."""
     if modifier is None or modifier == "missing":
         return
     works = _MODIFIERS.get(parameter.kind, {}).get(modifier)
-    shown = f"'{parameter.code}:{_shown(modifier)}'"
+    named = f"'{parameter.code}:{shown(modifier)}'"
     if works is None:
-        raise InvalidRequest(f"{shown}: a {parameter.kind} parameter has no such modifier", expression=parameter.code)
+        raise InvalidRequest(f"{named}: a {parameter.kind} parameter has no such modifier", expression=parameter.code)
     if not works:
-        raise InvalidRequest(f"{shown} is not supported yet", code="not-supported", expression=parameter.code)
+        raise InvalidRequest(f"{named} is not supported yet", code="not-supported", expression=parameter.code)
 
 
 def _require_bounded(name: str, value: str) -> None:
     try:
         size = max(len(value.encode()), len(name.encode()))
     except UnicodeEncodeError as error:
-        raise InvalidRequest(f"'{_shown(name)}' is not UTF-8", code="value", expression=_shown(name)) from error
+        raise InvalidRequest(f"'{shown(name)}' is not UTF-8", code="value", expression=shown(name)) from error
     if size > MAX_VALUE_BYTES:
-        raise TooCostly(f"'{_shown(name)}' is longer than {MAX_VALUE_BYTES} bytes", expression=_shown(name))
+        raise TooCostly(f"'{shown(name)}' is longer than {MAX_VALUE_BYTES} bytes", expression=shown(name))
     if "\0" in value or "\0" in name:
-        raise InvalidRequest(f"'{_shown(name)}' holds a NUL character", code="value", expression=_shown(name))
-
-
-def _shown(text: str) -> str:
-    """A name from the client as it may appear in a message: printable and short."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:64])
+        raise InvalidRequest(f"'{shown(name)}' holds a NUL character", code="value", expression=shown(name))

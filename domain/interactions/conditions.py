@@ -15,8 +15,8 @@ import msgspec
 
 from domain import access
 from domain.errors import AmbiguousMatch, InvalidRequest
+from domain.interactions.links import solve_links
 from domain.interactions.parts import Occasion, Parts
-from domain.interactions.search import solve_links
 from domain.revision import Claim, Stored
 
 Pairs = Sequence[tuple[str, str]]
@@ -45,7 +45,7 @@ async def match(parts: Parts, occasion: Occasion, resource_type: str, pairs: Pai
     if not parsed.query.conditions:
         raise InvalidRequest("A conditional interaction needs a parameter that selects resources", code="required")
     query = access.narrow(occasion.caller, msgspec.structs.replace(parsed.query, count=2, total="none"))
-    page = await parts.store.find(await solve_links(parts, query))
+    page = await parts.store.find(await solve_links(parts, occasion.caller, query))
     if len(page.matches) > 1:
         raise AmbiguousMatch(f"More than one {resource_type} matches the condition")
     return Match(page.matches[0] if page.matches else None, Claim(name, seen))

@@ -15,7 +15,18 @@ from domain.access import Caller
 from domain.audit import AuditEntry
 from domain.errors import Gone, InvalidRequest, NotFound, RepeatedKey
 from domain.identity import ResourceKey
-from domain.ports import AuditTrail, Clock, Describe, Links, NewId, ParseSearch, Patches, RevisionStore, Validate
+from domain.ports import (
+    AuditTrail,
+    Clock,
+    Describe,
+    Links,
+    NewId,
+    ParseSearch,
+    Patches,
+    ReadContent,
+    RevisionStore,
+    Validate,
+)
 from domain.revision import Head, Receipt, Stored
 
 
@@ -31,6 +42,7 @@ class Parts(NamedTuple):
     patches: Patches
     clock: Clock
     new_id: NewId
+    reading: ReadContent
 
 
 class Retryable(NamedTuple):

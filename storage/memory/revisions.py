@@ -18,10 +18,12 @@ from domain.revision import Change, Description, Head, Receipt, Stored, Write
 from domain.search import (
     AnyTerm,
     Condition,
+    Having,
     HistoryKey,
     HistoryQuery,
     IdIn,
     Linked,
+    Listed,
     PageKey,
     PatientIn,
     SearchQuery,
@@ -46,6 +48,13 @@ class Page(NamedTuple):
     matches: Sequence[Stored]
     next: PageKey | None
     total: int | None
+
+
+class Owners(NamedTuple):
+    """`domain.ports.Owners`."""
+
+    patients: Sequence[str]
+    unowned: Sequence[Stored]
 
 
 class Versions(NamedTuple):
@@ -137,12 +146,7 @@ class MemoryRevisionStore:
                 self._newest[key] = Row(Stored(head), Description(patient=patient, patients=(patient,)))
 
     async def find(self, query: SearchQuery) -> Page:
-        live = [row for row in self._newest.values() if row.stored.head.key.type == query.type]
-        rows = [
-            row
-            for row in live
-            if not row.stored.head.deleted and all(_holds(condition, row) for condition in query.conditions)
-        ]
+        rows = self._selected_by(query)
         found = sorted(((_place(query, row.stored.head), row.stored) for row in rows), key=lambda pair: pair[0])
         if query.sort.startswith("-"):
             found.reverse()
@@ -152,6 +156,23 @@ class MemoryRevisionStore:
         last = matches[-1].head if matches and len(found) > query.count else None
         total = len(rows) if query.total == "accurate" else None
         return Page(matches, PageKey(last.key.id, last.recorded) if last else None, total)
+
+    def _selected_by(self, query: SearchQuery) -> list[Row]:
+        live = [row for row in self._newest.values() if row.stored.head.key.type == query.type]
+        return [
+            row
+            for row in live
+            if not row.stored.head.deleted and all(_holds(condition, row) for condition in query.conditions)
+        ]
+
+    async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
+        found = [row.stored.head.key for query in queries for row in self._selected_by(query)]
+        return list(dict.fromkeys(found))[:limit]
+
+    async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
+        rows = self._selected_by(query)
+        patients = dict.fromkeys(row.stored.head.patient for row in rows if row.stored.head.patient is not None)
+        return Owners(list(patients)[:limit], [row.stored for row in rows if row.stored.head.patient is None][:limit])
 
     async def history(self, query: HistoryQuery) -> Versions:
         heads = [row.stored for row in self._versions.values() if self._selected(row.stored.head, query)]
@@ -226,5 +247,5 @@ def _holds(condition: Condition, row: Row) -> bool:
         case Updated(low, high, outside):
             within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
             return within is not outside
-        case Linked():
+        case Linked() | Having() | Listed():
             raise ValueError("a chain must be solved before the query that holds it")

@@ -16,6 +16,7 @@ from storage.mongo.client import Database
 from storage.mongo.commits import Commits
 from storage.mongo.history import HISTORY_MS, Histories, Versions
 from storage.mongo.idempotency import Idempotency
+from storage.mongo.joins import Joins, Owners
 from storage.mongo.reads import Reads
 from storage.mongo.search import SEARCH_MS, Page, Searches
 
@@ -31,6 +32,7 @@ class MongoRevisionStore:
     ) -> None:
         self._reads = Reads(database, keyring)
         self._searches = Searches(database, keyring.service.tokens, search_ms=search_ms)
+        self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
         self._histories = Histories(database, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
         self._commits = Commits(database, keyring)
@@ -54,6 +56,12 @@ class MongoRevisionStore:
 
     async def find(self, query: SearchQuery) -> Page:
         return await self._searches.find(query)
+
+    async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
+        return await self._joins.keys(queries, limit=limit)
+
+    async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
+        return await self._joins.owners(query, limit=limit)
 
     async def history(self, query: HistoryQuery) -> Versions:
         return await self._histories.history(query)

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from domain.revision import Stored
-from domain.search import AnyTerm, Condition, IdIn, Linked, PageKey, PatientIn, SearchQuery, Updated, in_order
+from domain.search import (
+    AnyTerm,
+    Condition,
+    Having,
+    IdIn,
+    Linked,
+    Listed,
+    PageKey,
+    PatientIn,
+    SearchQuery,
+    Updated,
+    in_order,
+)
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
@@ -103,7 +115,7 @@ def _clause(condition: Condition, resource_type: str, tokens: TokenMaker) -> Doc
             return {"compartments": {"$in": list(patients)}}
         case Updated():
             return _updated(condition)
-        case Linked():
+        case Linked() | Having() | Listed():
             raise ValueError("a chain must be solved before the query that holds it")
 
 

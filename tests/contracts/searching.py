@@ -164,4 +164,21 @@ class SearchingContract:
     async def test_a_chain_must_be_solved_first(self, store: RevisionStore) -> None:
         await five(store, "Device")
         with pytest.raises(ValueError, match="solved"):
-            await store.find(SearchQuery("Device", (Linked("patient", SearchQuery("Patient")),)))
+            await store.find(SearchQuery("Device", (Linked("patient", (SearchQuery("Patient"),)),)))
+
+    async def test_keys_are_what_any_of_the_queries_selects(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        await five(store, "DeviceMetric")
+        queries = [SearchQuery("Device", (ODD,)), SearchQuery("DeviceMetric", (EVEN, IdIn(("2", "3"))))]
+        expected = {"Device/1", "Device/3", "Device/5", "DeviceMetric/2"}
+        assert set(map(str, await store.keys(queries, limit=10))) == expected
+        assert set(map(str, await store.keys(queries[:1], limit=10))) == expected - {"DeviceMetric/2"}
+        assert len(await store.keys(queries, limit=2)) == 2
+        assert await store.keys([], limit=2) == []
+
+    async def test_owners_are_the_patients_of_the_matches_and_the_matches_of_nobody(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        owners = await store.owners(SearchQuery("Device", (AnyTerm((code("n1"), code("n4"), code("n5"))),)), limit=9)
+        assert list(owners.patients) == ["x"]
+        assert [one.head.key.id for one in owners.unowned] == ["1"]
+        assert len((await store.owners(SearchQuery("Device"), limit=2)).unowned) == 2

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from fhir_mapping.compartments import membership_of
+from domain.errors import InvalidRequest, NotFound
+from domain.identity import ResourceKey
+from domain.search import AnyTerm, IdIn, PatientIn
+from fhir_mapping.compartments import membership_of, owning_parameter, types_within, within
 
 BASE = "https://emr.example/fhir"
 
@@ -33,6 +36,8 @@ CASES: list[tuple[dict[str, Any], str | None, tuple[str, ...]]] = [
     (observation(subject=ref("Group/a")), None, ()),
     (observation(subject=ref(f"{BASE}/Patient/a")), "a", ("a",)),
     (observation(subject=ref("https://other.example/fhir/Patient/a")), None, ()),
+    (observation(subject=ref("https://other.example/fhir/Patient/a"), performer=[B]), None, ("b",)),
+    (observation(subject={"type": "Patient", "identifier": {"value": "a"}}, performer=[B]), None, ("b",)),
     (observation(subject=ref("Patient/a/_history/3")), "a", ("a",)),
     (observation(subject=ref("urn:uuid:1")), None, ()),
     (observation(subject=ref("#a")), None, ()),
@@ -58,3 +63,24 @@ def test_a_resource_belongs_to_these_patients(
 
 def test_a_new_patient_is_known_by_the_id_it_will_get() -> None:
     assert membership_of({"resourceType": "Patient"}, "Patient", "new", BASE).owner == "new"
+
+
+def test_only_a_parameter_that_alone_decides_tells_the_owner() -> None:
+    assert owning_parameter("Observation", "patient") == "patient"
+    assert owning_parameter("Observation", "subject") == "patient"
+    assert owning_parameter("Observation", "performer") is None
+    assert owning_parameter("Appointment", "patient") is None
+    assert owning_parameter("Coverage", "payor") is None
+
+
+def test_being_in_a_compartment_is_a_condition_of_the_official_parameters() -> None:
+    assert within(ResourceKey("Patient", "1"), "Observation") == PatientIn(("1",))
+    device = within(ResourceKey("Device", "d"), "Observation")
+    assert device == AnyTerm(("subject|ref|Device/d", "device|ref|Device/d"), rank=3)
+    assert within(ResourceKey("Device", "d"), "Device") == IdIn(("d",))
+    with pytest.raises(InvalidRequest):
+        within(ResourceKey("Patient", "1"), "Organization")
+    with pytest.raises(NotFound):
+        within(ResourceKey("Organization", "1"), "Patient")
+    assert {"Patient", "Observation"} <= set(types_within("Patient"))
+    assert "Organization" not in types_within("Patient")

@@ -14,7 +14,7 @@ import pytest
 
 from domain.errors import InvalidRequest
 from domain.identity import FhirJson, ResourceKey
-from domain.search import AnyTerm, Condition, IdIn, Linked, SearchQuery, term
+from domain.search import AnyTerm, Condition, Having, IdIn, Linked, SearchQuery, term
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.query_string import QueryStrings
 
@@ -32,8 +32,11 @@ def holds(condition: Condition, key: ResourceKey, index: Index) -> bool:
             return bool(index[key] & set(terms)) is not negated
         case IdIn(ids, negated):
             return (key.id in ids) is not negated
-        case Linked(parameter, target):
-            return bool(index[key] & {term(parameter, "ref", str(found)) for found in matches(target, index)})
+        case Linked(parameter, targets):
+            found = [each for target in targets for each in matches(target, index)]
+            return bool(index[key] & {term(parameter, "ref", str(each)) for each in found})
+        case Having(parameter, source):
+            return any(term(parameter, "ref", str(key)) in index[each] for each in matches(source, index))
     return True  # `_lastUpdated`: these fixtures have no times.
 
 

@@ -1,0 +1,126 @@
+"""Conditions on other resources, solved before the search that holds them: chains, `_has`, `_list`.
+
+https://hl7.org/fhir/R4/search.html#chaining, https://hl7.org/fhir/R4/search.html#has
+
+Innermost first: what a chain selects becomes reference terms of the outer query, what `_has` selects becomes ids. Every
+inner query is narrowed by access like any other search: nobody can ask through a chain about what they may not see.
+Each step selects at most a stated number of resources; more is refused, never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from domain import access
+from domain.access import Caller
+from domain.errors import Forbidden, TooCostly
+from domain.identity import ResourceKey
+from domain.interactions.pacing import side_by_side
+from domain.interactions.parts import Parts
+from domain.revision import Stored
+from domain.search import AnyTerm, Condition, Having, IdIn, Inclusion, IndexTerm, Linked, Listed, SearchQuery, term
+
+CHAIN_LIMIT = 1_000
+"""How many resources a chain may select, and how many targets `_has` and `_list` may give."""
+OPENED_LIMIT = 5_000
+"""How many resources `_has` may open to see what they point at."""
+INNER_LIMIT = 200
+"""How many queries the chains of one search may stand for."""
+
+
+async def solve_links(parts: Parts, caller: Caller, query: SearchQuery) -> SearchQuery:
+    """The query with every condition on other resources replaced by what it selects.
+
+    Raises `TooCostly` over a limit, `Forbidden` when the caller may search none of the types a chain leads through.
+    """
+    if not any(isinstance(condition, Linked | Having | Listed) for condition in query.conditions):
+        return query
+    if _inner(query) > INNER_LIMIT:
+        raise TooCostly(f"The chains of this search lead through more than {INNER_LIMIT} types: name the types")
+    solved = [await _solved(parts, caller, query.type, condition) for condition in query.conditions]
+    return msgspec.structs.replace(query, conditions=tuple(solved))
+
+
+def _inner(query: SearchQuery) -> int:
+    """How many queries the conditions of this one stand for."""
+    count = 0
+    for condition in query.conditions:
+        if isinstance(condition, Linked):
+            count += sum(1 + _inner(target) for target in condition.targets)
+        elif isinstance(condition, Having):
+            count += 1 + _inner(condition.source)
+    return count
+
+
+async def _solved(parts: Parts, caller: Caller, resource_type: str, condition: Condition) -> Condition:
+    match condition:
+        case Linked():
+            return await _linked(parts, caller, condition)
+        case Having():
+            return IdIn(await _pointed_at(parts, caller, resource_type, condition))
+        case Listed():
+            return IdIn(await _listed(parts, caller, resource_type, condition))
+    return condition
+
+
+async def _linked(parts: Parts, caller: Caller, link: Linked) -> Condition:
+    queries = [access.narrow(caller, target) for target in link.targets if caller.may("s", target.type)]
+    if not queries:
+        raise Forbidden(f"This token does not allow to search what '{link.parameter}' points at")
+    solved = await side_by_side(lambda query: solve_links(parts, caller, query), queries, at_once=8)
+    keys = await parts.store.keys(solved, limit=CHAIN_LIMIT + 1)
+    if len(keys) > CHAIN_LIMIT:
+        raise _too_many(link.parameter, CHAIN_LIMIT)
+    return AnyTerm(tuple(reference_term(link.parameter, str(key)) for key in keys), rank=2)
+
+
+async def _pointed_at(parts: Parts, caller: Caller, resource_type: str, having: Having) -> tuple[str, ...]:
+    """The ids of the resources that `having` selects."""
+    source = await solve_links(parts, caller, access.narrow(caller, having.source))
+    found: dict[str, None] = {}
+    if having.owned is not None:
+        present = AnyTerm((having.owned,), rank=9)
+        owners = await parts.store.owners(_with(source, present), limit=CHAIN_LIMIT + 1)
+        found.update(dict.fromkeys(owners.patients))
+        stored: Sequence[Stored] = owners.unowned
+    else:
+        page = await parts.store.find(msgspec.structs.replace(source, count=OPENED_LIMIT, total="none"))
+        if page.next is not None:
+            raise _too_many("_has", OPENED_LIMIT)
+        stored = page.matches
+    wanted = Inclusion(source.type, (having.parameter,), resource_type)
+    for content in await parts.store.open(stored):
+        if isinstance(content, bytes):
+            found.update((key.id, None) for key in parts.reading.references(content, [wanted]))
+    if len(found) > CHAIN_LIMIT:
+        raise _too_many("_has", CHAIN_LIMIT)
+    return tuple(found)
+
+
+async def _listed(parts: Parts, caller: Caller, resource_type: str, listed: Listed) -> tuple[str, ...]:
+    """The ids of the listed resources of the type; none when there is no such List for this caller."""
+    query = access.narrow(caller, SearchQuery("List", (IdIn((listed.id,)),), count=1, total="none"))
+    page = await parts.store.find(query)
+    wanted = Inclusion("List", ("item",), resource_type)
+    found: dict[str, None] = {}
+    for content in await parts.store.open(page.matches):
+        if isinstance(content, bytes):
+            found.update((key.id, None) for key in parts.reading.references(content, [wanted]))
+    if len(found) > CHAIN_LIMIT:
+        raise _too_many("_list", CHAIN_LIMIT)
+    return tuple(found)
+
+
+def _with(query: SearchQuery, condition: Condition) -> SearchQuery:
+    return msgspec.structs.replace(query, conditions=(*query.conditions, condition))
+
+
+def _too_many(name: str, limit: int) -> TooCostly:
+    return TooCostly(f"'{name}' leads through more than {limit} resources: make it more precise", expression=name)
+
+
+def reference_term(parameter: str, target: str | ResourceKey) -> IndexTerm:
+    """The term under which a reference to `Type/id` is indexed."""
+    return term(parameter, "ref", str(target))

@@ -1,0 +1,65 @@
+"""`_include` and `_revinclude`: what to send along with the matches. https://hl7.org/fhir/R4/search.html#revinclude
+
+`Type:parameter[:Target]`, with `*` for every reference parameter, and `:iterate` to go on from what was included.
+A bad value is always refused: a client that asks for resources to come along relies on them.
+"""
+
+from __future__ import annotations
+
+from domain.errors import InvalidRequest, TooCostly
+from domain.search import Inclusion
+from fhir_mapping.search_names import shown
+from fhir_mapping.search_parameters import SearchParameter, parameters_of
+from fhir_mapping.tables import RESOURCE_TYPES
+
+NAMES = frozenset({"_include", "_include:iterate", "_revinclude", "_revinclude:iterate"})
+MAX_INCLUSIONS = 30
+
+
+def is_inclusion(name: str) -> bool:
+    """Whether a parameter asks for resources to come along. Raises `InvalidRequest` for another modifier."""
+    if name in NAMES:
+        return True
+    if name.partition(":")[0] in ("_include", "_revinclude"):
+        raise InvalidRequest("'_include' and '_revinclude' have one modifier, ':iterate'", expression=shown(name))
+    return False
+
+
+def inclusion(name: str, value: str) -> Inclusion:
+    """What one `_include` or `_revinclude` asks for. Raises `InvalidRequest` naming the parameter."""
+    code, _, modifier = name.partition(":")
+    reverse, iterate = code == "_revinclude", modifier == "iterate"
+    if value == "*" and not reverse:
+        return Inclusion(None, None, iterate=iterate)
+    source, _, rest = value.partition(":")
+    wanted, _, target = rest.partition(":")
+    if source not in RESOURCE_TYPES:
+        raise InvalidRequest(f"'{code}' takes Type:parameter or Type:parameter:Target", code="value", expression=code)
+    parameters = _references(source, wanted)
+    if not parameters:
+        raise InvalidRequest(
+            f"'{shown(wanted)}' is not a reference parameter of {source} to resources here",
+            code="value",
+            expression=code,
+        )
+    targets = {name for parameter in parameters for name in parameter.targets}
+    if target and target not in targets:
+        raise InvalidRequest(f"'{wanted}' of {source} cannot point at '{shown(target)}'", code="value", expression=code)
+    return Inclusion(source, tuple(p.code for p in parameters), target or None, reverse=reverse, iterate=iterate)
+
+
+def require_few(inclusions: list[Inclusion]) -> None:
+    """Raise `TooCostly` for more than `MAX_INCLUSIONS`."""
+    if len(inclusions) > MAX_INCLUSIONS:
+        raise TooCostly(f"A search takes up to {MAX_INCLUSIONS} inclusions", expression="_include")
+
+
+def _references(source: str, wanted: str) -> list[SearchParameter]:
+    known = parameters_of(source)
+    found = known.values() if wanted == "*" else [known[wanted]] if wanted in known else []
+    return [parameter for parameter in found if parameter.kind == "reference" and not _by_url_only(parameter)]
+
+
+def _by_url_only(parameter: SearchParameter) -> bool:
+    """Canonical references name their target by URL, not by a place on this server."""
+    return bool(parameter.types) and parameter.types <= {"canonical", "uri", "Attachment"}

@@ -1,0 +1,83 @@
+"""What other searches need to know of a search: which resources it selects, and whose they are. Nothing is opened.
+
+https://hl7.org/fhir/R4/search.html#chaining. Only names and owners leave the database: a chain over a thousand patients
+is a few dozen kilobytes instead of a thousand records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from domain.identity import ResourceKey
+from domain.revision import Stored
+from domain.search import AnyTerm, SearchQuery
+from storage.crypto.blind_index import TokenMaker
+from storage.mongo.client import Database, Document
+from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
+from storage.mongo.failures import translated
+from storage.mongo.search import clauses_of
+
+
+class Owners(NamedTuple):
+    """`domain.ports.Owners`."""
+
+    patients: Sequence[str]
+    unowned: Sequence[Stored]
+
+
+class Joins:
+    """Selects by queries whose chains are solved."""
+
+    def __init__(self, database: Database, tokens: TokenMaker, *, search_ms: int) -> None:
+        self._resources = database[RESOURCES]
+        self._tokens = tokens
+        self._search_ms = search_ms
+
+    async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
+        """See `domain.ports.RevisionStore.keys`."""
+        if not queries:
+            return []
+        cursor = self._resources.find(
+            _any_of(queries, self._tokens), {"type": 1, "id": 1}, limit=limit, max_time_ms=self._search_ms
+        )
+        with translated("The search was not answered"):
+            return [ResourceKey(document["type"], document["id"]) async for document in cursor]
+
+    async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
+        """See `domain.ports.RevisionStore.owners`."""
+        selected = _selected(query, self._tokens)
+        grouped: list[dict[str, Any]] = [
+            {"$match": selected},
+            {"$group": {"_id": "$patient"}},
+            {"$limit": limit + 1},
+        ]
+        with translated("The search was not answered"):
+            cursor = await self._resources.aggregate(grouped, maxTimeMS=self._search_ms)
+            owners = [document["_id"] async for document in cursor]
+            unowned: list[Stored] = []
+            if None in owners:
+                nobodys = {"$and": [selected, {"patient": None}]}
+                found = self._resources.find(nobodys, CURRENT_FIELDS, limit=limit, max_time_ms=self._search_ms)
+                unowned = [stored_resource(document) async for document in found]
+        return Owners([owner for owner in owners if owner is not None][:limit], unowned)
+
+
+def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:
+    """The filter of several queries. Those of one term list each (`subject.identifier` over a hundred types) become a
+    single list: tokens belong to one type, so nothing else has to be asked."""
+    alone: list[bytes] = []
+    branches: list[Document] = []
+    for query in queries:
+        match query.conditions:
+            case (AnyTerm(terms, False),):
+                alone += tokens.tokens(query.type, terms)
+            case _:
+                branches.append(_selected(query, tokens))
+    if alone:
+        branches.append({"terms": {"$in": alone}, "deleted": False})
+    return branches[0] if len(branches) == 1 else {"$or": branches}
+
+
+def _selected(query: SearchQuery, tokens: TokenMaker) -> Document:
+    return {"$and": [*clauses_of(query, tokens), {"type": query.type, "deleted": False}]}
