@@ -10,7 +10,6 @@ from api.tokens import mint
 from domain.interactions import links
 from tests.api.fhir.graph import ask, load, names, observation
 
-
 QUERIES = (
     ("Observation?patient.gender=female", "a1 a2"),
     ("Observation?patient.gender:not=female", "b1 c1"),

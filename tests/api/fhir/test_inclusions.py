@@ -10,7 +10,6 @@ from api.tokens import mint
 from domain.interactions import including
 from tests.api.fhir.graph import ask, link, load, names
 
-
 QUERIES = (
     ("Observation?code=1111-1&_include=Observation:subject", "a1 b1 d1", "anna ben pump"),
     ("Observation?code=1111-1&_include=Observation:subject:Device", "a1 b1 d1", "pump"),
