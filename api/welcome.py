@@ -32,6 +32,8 @@ def welcome(settings: Settings, *, demo: bool) -> None:
         console.print(f"The server does not answer yet after {_READY_SECONDS:.0f} s; its log says why.", style="yellow")
         return
     announce(settings.data_dir, RunningServer(os.getpid(), local, settings.fhir_base))
+    if demo:  # first, so that its requests in the log do not push the token off the screen
+        _load_demo(settings, local, console)
     root = settings.fhir_base.removesuffix("/fhir")
     console.print("\n[bold]Chartvault is ready.[/bold] Stop it with Ctrl-C.\n")
     console.print(f"  FHIR base   {settings.fhir_base}")
@@ -44,8 +46,6 @@ def welcome(settings: Settings, *, demo: bool) -> None:
         console.print(
             f"curl -H \"Authorization: Bearer $TOKEN\" '{settings.fhir_base}/Patient?_count=2&_pretty=true'\n"
         )
-    if demo:
-        _load_demo(settings, local, console)
     sys.stdout.flush()
 
 
@@ -57,10 +57,10 @@ def _load_demo(settings: Settings, local: str, console: Console) -> None:
     try:
         created = asyncio.run(load_demo(local, token))
     except (NotAllowed, ServerLost, Unavailable) as error:
-        console.print(f"  The demonstration data could not be loaded: {error}", style="yellow")
+        console.print(f"The demonstration data could not be loaded: {error}", style="yellow")
         return
     console.print(
-        f"  {created:,} synthetic resources were loaded." if created else "  The synthetic patients are there."
+        f"{created:,} synthetic resources were loaded." if created else "The synthetic patients are there already."
     )
 
 

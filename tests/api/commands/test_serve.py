@@ -179,6 +179,18 @@ def test_a_second_server_is_told_what_is_in_the_way(serve: Callable[..., Served]
     assert "Traceback" not in same_port.printed + same_folder.printed
 
 
+def test_the_synthetic_patients_are_loaded_once(serve: Callable[..., Served]) -> None:
+    served = serve("--demo")
+    assert re.search(r"^[\d,]+ synthetic resources were loaded\.$", served.printed, re.MULTILINE)
+    total = served.get("/fhir/Patient?_count=0").json()["total"]
+    assert total >= 20
+    served.process.terminate()
+    assert served.process.wait(30) == 0
+    again = serve("--demo")
+    assert "The synthetic patients are there already." in again.printed
+    assert again.get("/fhir/Patient?_count=0").json()["total"] == total
+
+
 def test_operators_work_beside_a_running_server(serve: Callable[..., Served]) -> None:
     served = serve()
     command = [sys.executable, "-m", "api.cli", "verify", "--data-dir", str(served.data_dir)]
