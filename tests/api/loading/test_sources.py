@@ -116,3 +116,12 @@ def test_the_large_archive_is_read_as_a_stream(shared: Path) -> None:
         with document.open() as stream:
             count += b'"resourceType"' in stream.read(200)
     assert count == 617
+
+
+def test_an_archive_cut_between_two_members_is_an_error_too(tmp_path: Path) -> None:
+    path = an_archive(tmp_path / "x.tar", {f"{n}.json": b"{}" for n in range(9)})
+    with tarfile.open(path) as archive:
+        boundary = archive.getmembers()[4].offset
+    path.write_bytes(path.read_bytes()[:boundary])
+    with pytest.raises(SourceError, match="damaged"):
+        read([path])
