@@ -1,9 +1,7 @@
 """Adaptive batching: one batch in flight, and what arrives meanwhile forms the next.
 
 An idle batcher runs a request at once, so one caller alone loses nothing; under load the batch grows by itself to what
-one round trip can carry. Callers that were answered together come back together: after a batch of several, the next
-one waits for them up to a quarter of the time the batch took, or else the callers fall apart into two alternating
-groups, each half as large and as costly as one. Serves commits, reads by id, new keys and audit entries
+one round trip can carry. No timer, no fixed size. Serves commits, reads by id, new keys and audit entries
 (DESIGN "Adaptive batching"; measured in `DECISIONS.md`).
 
 Invariants: a caller that gives up never disturbs the others of its batch; every job is answered exactly once; a job the
@@ -19,9 +17,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from domain.errors import Unavailable
-
-SEVERAL, PATIENCE = 3, 0.25
-"""After a batch of that many jobs, the part of its duration that the next one waits for the same callers."""
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -84,8 +79,6 @@ class OneInFlight(Generic[Item, Answer]):
         self._waiting: deque[Job[Item, Answer]] = deque()
         self._paused: dict[Job[Item, Answer], asyncio.TimerHandle] = {}
         self._runner: asyncio.Task[None] | None = None
-        self._enough: asyncio.Future[None] | None = None
-        self._wanted = 0
         self._closed = False
 
     async def submit(self, item: Item) -> Answer:
@@ -110,32 +103,16 @@ class OneInFlight(Generic[Item, Answer]):
         self._waiting.append(job)
         if self._runner is None:
             self._runner = asyncio.create_task(self._drain())
-        elif self._enough is not None and len(self._waiting) >= self._wanted:
-            _end(self._enough)
 
     async def _drain(self) -> None:
-        clock = asyncio.get_running_loop().time
         try:
             while batch := self._next():
-                started = clock()
                 await self._serve(batch)
-                # Callers just answered run now and may ask again.
+                # Callers just answered run now and may ask again: they join this batch instead of trailing it for ever
+                # as a second, alternating one.
                 await asyncio.sleep(0)
-                if len(batch) >= SEVERAL and len(self._waiting) < len(batch) // 2 and not self._closed:
-                    await self._gather(len(batch), (clock() - started) * PATIENCE)
         finally:
             self._runner = None
-
-    async def _gather(self, wanted: int, seconds: float) -> None:
-        """Wait until as many callers are back as were in the last batch, at most for `seconds`."""
-        loop = asyncio.get_running_loop()
-        self._wanted, self._enough = wanted, loop.create_future()
-        timer = loop.call_later(seconds, _end, self._enough)
-        try:
-            await self._enough
-        finally:
-            timer.cancel()
-            self._enough = None
 
     def _next(self) -> list[Job[Item, Answer]]:
         batch: list[Job[Item, Answer]] = []
@@ -180,11 +157,6 @@ class OneInFlight(Generic[Item, Answer]):
             job.fail(Unavailable("The server is shutting down"))
         while self._waiting:
             self._waiting.popleft().fail(Unavailable("The server is shutting down"))
-
-
-def _end(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Breath:

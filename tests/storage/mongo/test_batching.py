@@ -69,44 +69,6 @@ async def test_a_batch_is_bounded_in_number_and_weight() -> None:
     assert rounds.batches == [[1, 1, 1], [1, 6], [5], [99], [1]]
 
 
-async def test_callers_that_come_back_together_stay_together() -> None:
-    """Ten callers, one of which is a little faster: without patience it would go alone, and the nine after it."""
-    sizes: list[int] = []
-
-    async def run(jobs: Sequence[IntJob]) -> None:
-        sizes.append(len(jobs))
-        await asyncio.sleep(0.02)
-        for job in jobs:
-            job.answer(job.item)
-
-    batches = OneInFlight(run, most=100)
-
-    async def caller(number: int) -> None:
-        for _ in range(5):
-            await batches.submit(number)
-            await asyncio.sleep(0.001 if number else 0)
-
-    await asyncio.gather(*(caller(number) for number in range(10)))
-    assert sizes == [10] * 5
-
-
-async def test_patience_ends_when_callers_stay_away() -> None:
-    async def run(jobs: Sequence[IntJob]) -> None:
-        await asyncio.sleep(0.04)
-        for job in jobs:
-            job.answer(job.item)
-
-    batches, clock = OneInFlight(run, most=100), asyncio.get_running_loop().time
-    await asyncio.gather(*(batches.submit(number) for number in range(10)))
-    started = clock()
-    await batches.submit(1)
-    first = clock() - started
-    started = clock()
-    await batches.submit(1)
-    assert first < 0.04 * 2
-    assert clock() - started < first, "after a batch of one nobody waits"
-
-
 async def test_a_waiting_caller_that_gives_up_is_not_run() -> None:
     rounds = Rounds()
     batches = OneInFlight(rounds.run, most=10)
