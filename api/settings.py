@@ -94,6 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_bundle_entries: Annotated[Count, _says("Most entries of a batch or transaction.")] = 10_000
     page_size: Annotated[Count, _says("Entries of a page when the client does not say.")] = 50
     max_page_size: Annotated[Count, _says("Most entries of a page.")] = 1_000
+    strict_search: Annotated[
+        bool, _says("Refuse unknown search parameters even when the client does not ask for it.")
+    ] = False
 
     request_seconds: Annotated[Seconds, _says("Time limit of one request.")] = 30.0
     bundle_seconds: Annotated[Seconds, _says("Time limit of one batch or transaction.")] = 120.0

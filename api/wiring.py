@@ -151,6 +151,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
             bundle_entries=settings.max_bundle_entries,
             seconds=settings.request_seconds,
             bundle_seconds=settings.bundle_seconds,
+            strict_search=settings.strict_search,
         ),
         capability=capabilities().body(settings.fhir_base),
         types=frozenset(RESOURCE_TYPES),

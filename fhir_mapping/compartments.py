@@ -113,7 +113,7 @@ def within(compartment: ResourceKey, resource_type: str) -> Condition:
     if compartment.type not in kinds:
         raise NotFound(f"There is no {compartment.type} compartment", code="not-supported")
     codes = kinds[compartment.type].get(resource_type)
-    if resource_type == compartment.type and not codes:
+    if resource_type == compartment.type != "Patient":
         return IdIn((compartment.id,))
     if codes is None:
         raise InvalidRequest(

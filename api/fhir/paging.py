@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import Gone, InvalidRequest
+from domain.interactions.across import Place
 from domain.search import HistoryKey, PageKey
 
 LIFETIME_SECONDS = 3600
@@ -27,6 +28,13 @@ class SearchPlace(msgspec.Struct, frozen=True, array_like=True):
 
     pairs: tuple[tuple[str, str], ...]
     after: PageKey
+
+
+class AcrossPlace(msgspec.Struct, frozen=True, array_like=True):
+    """A search over several types, and where in each of those that are left its next page starts."""
+
+    pairs: tuple[tuple[str, str], ...]
+    places: tuple[Place, ...]
 
 
 class HistoryPlace(msgspec.Struct, frozen=True, array_like=True):
@@ -42,7 +50,7 @@ class _Sealed(msgspec.Struct, array_like=True):
     place: msgspec.Raw
 
 
-_Place = TypeVar("_Place", SearchPlace, HistoryPlace)
+_Place = TypeVar("_Place", SearchPlace, AcrossPlace, HistoryPlace)
 
 
 class PageLinks:
@@ -51,7 +59,7 @@ class PageLinks:
     def __init__(self, secret: bytes) -> None:
         self._cipher = AESGCM(secret)
 
-    def write(self, place: SearchPlace | HistoryPlace, *, path: str, subject: str) -> str:
+    def write(self, place: SearchPlace | AcrossPlace | HistoryPlace, *, path: str, subject: str) -> str:
         """The token for `place`, usable by `subject` on `path` for an hour."""
         expires = int(time.time()) + LIFETIME_SECONDS
         plain = msgspec.msgpack.encode(_Sealed(subject, expires, msgspec.Raw(msgspec.msgpack.encode(place))))

@@ -1,14 +1,15 @@
 """The route table of the FHIR surface: method and shape of the path to interaction and handler.
 
-https://hl7.org/fhir/R4/http.html#summary. A shape names each segment: a literal, or `{type}`, `{id}`, `{version}`. Adding an
-interaction is one row. A known shape with another method answers 405 with Allow; an unknown shape or type answers 404.
+https://hl7.org/fhir/R4/http.html#summary. A shape names each segment: a literal, or `{type}`, `{id}`, `{inner}` (a type in a
+compartment), `{version}`. Adding an interaction is one row. A known shape with another method answers 405 with Allow; an
+unknown shape or type answers 404.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from api.fhir import bundles, histories, instance, operations, system, typed
+from api.fhir import bundles, histories, instance, operations, searches, system, typed
 from api.fhir.service import Handler
 from domain.errors import NotFound, NotSupported
 
@@ -23,17 +24,21 @@ class Route(NamedTuple):
 
 
 ROUTES: dict[str, dict[str, Route]] = {
-    "": {"POST": Route("transaction", bundles.process, body="bundle")},
+    "": {
+        "GET": Route("search-system", searches.in_system),
+        "POST": Route("transaction", bundles.process, body="bundle"),
+    },
+    "_search": {"POST": Route("search-system", searches.in_system, body="resource")},
     "metadata": {"GET": Route("capabilities", system.capabilities, public=True)},
     "_history": {"GET": Route("history-system", histories.system)},
     "{type}": {
-        "GET": Route("search-type", typed.search),
+        "GET": Route("search-type", searches.in_type),
         "POST": Route("create", typed.create, body="resource"),
         "PUT": Route("update", typed.update, body="resource"),
         "PATCH": Route("patch", typed.patch, body="resource"),
         "DELETE": Route("delete", typed.delete),
     },
-    "{type}/_search": {"POST": Route("search-type", typed.search_by_post, body="resource")},
+    "{type}/_search": {"POST": Route("search-type", searches.in_type, body="resource")},
     "{type}/_history": {"GET": Route("history-type", histories.of_type)},
     "{type}/$validate": {"POST": Route("operation", operations.validate, body="resource")},
     "{type}/{id}": {
@@ -44,6 +49,8 @@ ROUTES: dict[str, dict[str, Route]] = {
     },
     "{type}/{id}/_history": {"GET": Route("history-instance", histories.instance)},
     "{type}/{id}/_history/{version}": {"GET": Route("vread", instance.vread)},
+    "{type}/{id}/{inner}": {"GET": Route("search-type", searches.in_compartment)},
+    "{type}/{id}/{inner}/_search": {"POST": Route("search-type", searches.in_compartment, body="resource")},
     "{type}/{id}/$validate": {
         "GET": Route("operation", operations.validate_stored),
         "POST": Route("operation", operations.validate, body="resource"),
@@ -58,7 +65,7 @@ def shape_of(segments: tuple[str, ...]) -> str:
     first = segments[0]
     if first[0] in "_$" or first == "metadata":
         return "/".join(segments)
-    names = ["{type}", "{id}", "", "{version}"]
+    names = ["{type}", "{id}", "{inner}", "{version}"]
     words = [
         segment if position > 0 and segment[0] in "_$" else names[position] if position < 4 else ""
         for position, segment in enumerate(segments)

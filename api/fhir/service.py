@@ -12,7 +12,9 @@ from domain.interactions.parts import Occasion, Parts
 
 
 class Limits(NamedTuple):
-    """Bounds on what one request may ask: bytes of a resource and of a Bundle, page sizes, entries of a Bundle."""
+    """Bounds on what one request may ask: bytes of a resource and of a Bundle, page sizes, entries of a Bundle.
+
+    `strict_search` refuses unknown search parameters whatever the client prefers."""
 
     resource_bytes: int
     bundle_bytes: int
@@ -21,6 +23,7 @@ class Limits(NamedTuple):
     bundle_entries: int
     seconds: float
     bundle_seconds: float
+    strict_search: bool = False
 
 
 class Service(NamedTuple):

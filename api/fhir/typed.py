@@ -1,13 +1,12 @@
-"""Interactions on a type: create, search and the conditional forms. https://hl7.org/fhir/R4/http.html#3.1.0 (type level)."""
+"""Interactions on a type: create and the conditional forms. https://hl7.org/fhir/R4/http.html#3.1.0 (type level)."""
 
 from __future__ import annotations
 
-from api.fhir.exchange import Reply, pairs_in
+from api.fhir.exchange import Reply
 from api.fhir.headers import if_match, media_type, require_json
 from api.fhir.responses import written_reply
-from api.fhir.searching import search_pairs
 from api.fhir.service import Call, Service
-from domain.errors import InvalidRequest, UnsupportedMedia
+from domain.errors import InvalidRequest
 from domain.interactions import create as creating
 from domain.interactions import delete as deleting
 from domain.interactions import patch as patching
@@ -52,20 +51,3 @@ async def delete(service: Service, call: Call) -> Reply:
     """DELETE [base]/[type]?[search parameters]"""
     answer = await deleting.conditional_delete(service.parts, call.occasion, call.type, pairs_of(call.exchange.query))
     return written_reply(call.exchange, answer)
-
-
-async def search(service: Service, call: Call) -> Reply:
-    """GET [base]/[type]?[parameters]"""
-    return await search_pairs(service, call, call.exchange.pairs)
-
-
-async def search_by_post(service: Service, call: Call) -> Reply:
-    """POST [base]/[type]/_search, parameters in the form body (and the URL)"""
-    kind = media_type(call.exchange)
-    if kind not in ("application/x-www-form-urlencoded", ""):
-        raise UnsupportedMedia("A search by POST has a form body: application/x-www-form-urlencoded")
-    try:
-        posted = pairs_in(call.body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("The body is not UTF-8", code="value") from error
-    return await search_pairs(service, call, [*call.exchange.pairs, *posted])

@@ -14,7 +14,12 @@ TYPES = frozenset({"Patient", "Observation"})
         ("POST", "", "transaction"),
         ("GET", "metadata", "capabilities"),
         ("GET", "_history", "history-system"),
+        ("GET", "", "search-system"),
+        ("POST", "_search", "search-system"),
         ("GET", "Patient", "search-type"),
+        ("GET", "Patient/1/Observation", "search-type"),
+        ("GET", "Patient/1/*", "search-type"),
+        ("POST", "Patient/1/Observation/_search", "search-type"),
         ("POST", "Patient/_search", "search-type"),
         ("POST", "Patient", "create"),
         ("PUT", "Patient", "update"),
@@ -31,7 +36,7 @@ def test_a_request_finds_its_interaction(method: str, path: str, interaction: st
 
 
 @pytest.mark.parametrize(
-    "path", ["Patients", "Patient/1/2", "Patient/1/_history/2/3", "$export", "_search", "Patient/1/$x", "__proto__"]
+    "path", ["Patients", "Patient/1/_history/2/3", "$export", "_searches", "Patient/1/$x", "__proto__"]
 )
 def test_an_unknown_address_is_not_found(path: str) -> None:
     with pytest.raises(NotFound):
