@@ -24,7 +24,8 @@ _READY_SECONDS = 60.0
 def welcome(settings: Settings, *, demo: bool) -> None:
     """Wait until the server can serve, make it known to other commands, and print how to use it.
 
-    A token is only printed in development: terminals are recorded, and in production nobody gets rights by starting.
+    A token is only printed in development and over an embedded database: who reads that output could read the token's
+    key too. Elsewhere output ends in logs, and nobody gets rights by reading those.
     """
     console = Console(highlight=False, soft_wrap=True)
     local = local_base(settings)
@@ -39,13 +40,15 @@ def welcome(settings: Settings, *, demo: bool) -> None:
     console.print(f"  FHIR base   {settings.fhir_base}")
     console.print(f"  API docs    {root}/api/docs")
     console.print(f"  Data        {settings.data_dir.absolute() if settings.embedded else 'CHARTVAULT_MONGODB_URI'}")
-    if settings.profile == "development":
+    if settings.profile == "development" and settings.embedded:
         token = mint(settings, scopes="system/*.cruds", lifetime_seconds=_TOKEN_HOURS * 3600, subject="welcome")
         console.print(f"\n  A token with all rights, good for {_TOKEN_HOURS} hours:\n")
         console.print(f"export TOKEN={token}")
         console.print(
             f"curl -H \"Authorization: Bearer $TOKEN\" '{settings.fhir_base}/Patient?_count=2&_pretty=true'\n"
         )
+    else:
+        console.print("\n  Make a token with: chartvault token\n")
     sys.stdout.flush()
 
 
