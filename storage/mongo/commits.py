@@ -11,6 +11,7 @@ the locks. What this process committed a moment ago is remembered, only to answe
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 
 from pymongo.errors import PyMongoError
@@ -36,6 +37,8 @@ ATTEMPTS = 14
 """Tries before a write that nobody overtook gives up: with the pauses between them, about three seconds."""
 PATIENCE = 6
 """Tries after which whoever holds the document is suspected to be dead: a quarter of a second."""
+OUTAGE_SECONDS = 3.0
+"""An attempt interrupted after this long is not repeated: the caller would wait twice for a server that is not there."""
 
 
 class Pending:
@@ -136,6 +139,7 @@ class Commits:
         if not chosen:
             return
         writes = [job.item.prepared for job in chosen]
+        started = time.monotonic()
         try:
             links = await self._linked(writes)
             moved = {name: number + 1 for write in writes for name, number in write.touches.items()}
@@ -148,7 +152,7 @@ class Commits:
                 await self._abandoned.end()
             _after_collision(chosen)
         except Interrupted:
-            _after_interruption(chosen)
+            _after_interruption(chosen, time.monotonic() - started)
         except DomainError as error:
             if isinstance(error, OutcomeUnknown):
                 self._chain.abandon()
@@ -248,13 +252,13 @@ def _after_collision(jobs: Sequence[CommitJob]) -> None:
         jobs[0].pause_seconds = _pause(jobs[0].item.collisions)
 
 
-def _after_interruption(jobs: Sequence[CommitJob]) -> None:
-    """The whole batch comes again, together, a moment later."""
+def _after_interruption(jobs: Sequence[CommitJob], seconds: float) -> None:
+    """The whole batch comes again, together, a moment later; not when it took `seconds` to find no server."""
     pause = _pause(max(job.item.interruptions for job in jobs) + 1)
     for job in jobs:
         job.item.interruptions += 1
         job.pause_seconds = pause
-        if job.item.interruptions >= ATTEMPTS:
+        if job.item.interruptions >= ATTEMPTS or seconds > OUTAGE_SECONDS:
             job.fail(Unavailable("The database keeps interrupting writes, nothing was stored"))
 
 
