@@ -12,6 +12,7 @@ from domain.interactions.parts import Occasion, Parts, Retryable
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
+from fhir_mapping.reading import ContentReading
 from fhir_mapping.references import ResourceLinks
 from fhir_mapping.validation import Validation
 from storage.memory.audit import MemoryAuditTrail
@@ -34,6 +35,7 @@ def parts() -> Parts:
         patches=PatchDocuments(),
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(ticks)),
         new_id=lambda: f"new-{next(ids)}",
+        reading=ContentReading("http://x/fhir"),
     )
 
 
