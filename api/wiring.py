@@ -24,6 +24,7 @@ from domain.errors import Unavailable
 from domain.interactions.parts import Parts
 from fhir_mapping.capability import Capabilities, ParameterRow
 from fhir_mapping.index_terms import IndexTerms
+from fhir_mapping.inspection import Inspection
 from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
 from fhir_mapping.reading import ContentReading
@@ -90,7 +91,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         await create_collections(database)
         keyring = await open_keyring(settings, client)
         try:
-            store = MongoRevisionStore(database, keyring)
+            describe = IndexTerms(settings.fhir_base)
+            store = MongoRevisionStore(database, keyring, Inspection(describe, now))
             trail = MongoAuditTrail(database, keyring)
             try:
                 yield Opened(client, database, keyring, store, trail, parts_of(store, trail, settings.fhir_base))
@@ -132,10 +134,14 @@ def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str) -
         search=QueryStrings(base_url),
         links=ResourceLinks(),
         patches=PatchDocuments(),
-        clock=lambda: datetime.now(UTC),
+        clock=now,
         new_id=new_id,
         reading=ContentReading(base_url),
     )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:

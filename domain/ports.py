@@ -12,7 +12,7 @@ from typing import Protocol
 from domain.audit import AuditEntry
 from domain.errors import DomainError, Issue
 from domain.identity import FhirJson, ResourceKey
-from domain.revision import Description, Receipt, Stored, Write
+from domain.revision import Description, Head, Receipt, Stored, Write
 from domain.search import Condition, HistoryKey, HistoryQuery, Inclusion, PageKey, ParsedSearch, SearchQuery
 
 
@@ -145,6 +145,24 @@ class Describe(Protocol):
     """Resource to description. Implemented by `fhir_mapping.index_terms`."""
 
     def describe(self, content: FhirJson, key: ResourceKey) -> Description: ...
+
+
+class Inspected(Protocol):
+    """One opened resource, as searches look at it."""
+
+    def satisfies(self, condition: Condition) -> bool:
+        """Whether it satisfies a condition, what its index entries cannot tell included."""
+        ...
+
+    def sort_value(self, code: str, descending: bool) -> str | int | None:
+        """Its value of a parameter for sorting, the greatest of several when `descending`; `None` without one."""
+        ...
+
+
+class Inspect(Protocol):
+    """Opened resource to what searches look at. Implemented by `fhir_mapping.inspection`."""
+
+    def __call__(self, head: Head, content: bytes) -> Inspected: ...
 
 
 class ParseSearch(Protocol):

@@ -16,7 +16,7 @@ import msgspec
 from domain import decimals
 from domain.audit import AuditEntry
 from domain.identity import FhirJson, ResourceKey
-from domain.search import IndexTerm
+from domain.search import IndexTerm, Number
 
 Method: TypeAlias = Literal["POST", "PUT", "PATCH", "DELETE"]
 
@@ -60,23 +60,36 @@ class Revision(msgspec.Struct, frozen=True):
         return f"Revision({self.key.at(self.version)})"
 
 
-class Span(msgspec.Struct, frozen=True):
-    """A half-open interval `[low, high)` of a date parameter; `None` is open."""
+class Range(msgspec.Struct, frozen=True):
+    """A value of a date, number or quantity parameter: from `low` to `high`, `None` where it is open.
 
-    parameter: str
-    low: datetime | None
-    high: datetime | None
+    `path` is the element it stands in (JSON names); `keys` are terms of its unit and of the code it belongs to. Times are
+    half-open `[low, high)` in microseconds since 1970, numbers closed.
+    """
+
+    path: str
+    low: Number | None
+    high: Number | None
+    keys: tuple[IndexTerm, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Range(…)"
 
 
 class Description(msgspec.Struct, frozen=True):
     """What search and access need to know of a resource. Holds plaintext: storage turns terms into tokens.
 
+    `terms`, `marks` and `scoped` are the shelves of `domain.search.Shelf`; `moment` is the leading date of the resource,
+    `ranges` its other dates, numbers and quantities. Dates of a person are never among them.
     `patient` is the one compartment whose key seals the resource, `patients` all it belongs to;
     `outline` is the de-identified FHIR-shaped part that may be stored in clear.
     """
 
     terms: tuple[IndexTerm, ...] = ()
-    spans: tuple[Span, ...] = ()
+    marks: tuple[IndexTerm, ...] = ()
+    scoped: tuple[IndexTerm, ...] = ()
+    moment: tuple[int | None, int | None] | None = None
+    ranges: tuple[Range, ...] = ()
     outline: FhirJson = {}
     patient: str | None = None
     patients: tuple[str, ...] = ()

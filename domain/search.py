@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, NewType, TypeAlias
 
 import msgspec
@@ -26,6 +27,13 @@ def term(parameter: str, form: str, value: str) -> IndexTerm:
     return IndexTerm(f"{parameter}|{form}|{value}")
 
 
+Shelf: TypeAlias = Literal["terms", "marks", "scoped"]
+"""Where a term stands in a `Description`: `terms` are what a search can start from, `marks` tell too little for that
+(presence, systems), `scoped` hold a patient and a value at once."""
+Number: TypeAlias = int | Decimal
+"""A bound of an interval: microseconds since 1970 (UTC) for times, a decimal for numbers and quantities."""
+
+
 class AnyTerm(msgspec.Struct, frozen=True, tag=True):
     """Resources that carry at least one of `terms` (an OR list); `negated` selects all the others (`:not`).
 
@@ -35,9 +43,83 @@ class AnyTerm(msgspec.Struct, frozen=True, tag=True):
     terms: tuple[IndexTerm, ...]
     negated: bool = False
     rank: int = 5
+    shelf: Shelf = "terms"
 
     def __repr__(self) -> str:
         return f"AnyTerm({len(self.terms)} terms, negated={self.negated}, rank={self.rank})"
+
+
+class Box(msgspec.Struct, frozen=True):
+    """Intervals whose low end lies in `[low_from, low_to)` and whose high end lies in `[high_from, high_to)`.
+
+    Every prefix of https://hl7.org/fhir/R4/search.html#prefix is one box or two. `None` is open; an interval that is open
+    at an end lies beyond every number there.
+    """
+
+    low_from: Number | None = None
+    low_to: Number | None = None
+    high_from: Number | None = None
+    high_to: Number | None = None
+
+    def __repr__(self) -> str:
+        return "Box(…)"
+
+    def holds(self, low: Number | None, high: Number | None) -> bool:
+        if low is None and self.low_from is not None:
+            return False
+        if high is None and self.high_to is not None:
+            return False
+        return (
+            (low is None or self.low_from is None or low >= self.low_from)
+            and (low is None or self.low_to is None or low < self.low_to)
+            and (high is None or self.high_from is None or high >= self.high_from)
+            and (high is None or self.high_to is None or high < self.high_to)
+        )
+
+
+MOMENT = ""
+"""The path of a resource's one leading date, which stands beside its other ranges."""
+
+
+class RangeTest(msgspec.Struct, frozen=True):
+    """A range at one of `paths` that lies in `box` and carries every one of `keys`."""
+
+    paths: tuple[str, ...]
+    box: Box
+    keys: tuple[IndexTerm, ...] = ()
+
+
+class InRange(msgspec.Struct, frozen=True, tag=True):
+    """Resources with a range that passes one of `tests`."""
+
+    tests: tuple[RangeTest, ...]
+    rank: int = 6
+
+
+class AllOf(msgspec.Struct, frozen=True, tag=True):
+    """Resources that satisfy every one of `conditions`."""
+
+    conditions: tuple[Condition, ...]
+
+
+class AnyOf(msgspec.Struct, frozen=True, tag=True):
+    """Resources that satisfy at least one of `conditions`."""
+
+    conditions: tuple[Condition, ...]
+
+
+class Opened(msgspec.Struct, frozen=True, tag=True):
+    """Resources whose opened content satisfies a search that the index cannot decide: it only names the candidates.
+
+    `code`, `modifier` and `values` (alternatives, still escaped) are those of the query string.
+    """
+
+    code: str
+    modifier: str | None
+    values: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Opened({self.code})"
 
 
 class IdIn(msgspec.Struct, frozen=True, tag=True):
@@ -91,26 +173,44 @@ class Listed(msgspec.Struct, frozen=True, tag=True):
     id: str
 
 
-Condition: TypeAlias = AnyTerm | IdIn | Updated | PatientIn | Linked | Having | Listed
-SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"]
+Condition: TypeAlias = (
+    AnyTerm | InRange | AllOf | AnyOf | Opened | IdIn | Updated | PatientIn | Linked | Having | Listed
+)
+SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated", "moment", "-moment", "place"]
+"""`moment` is the leading date of the type, `place` the store's own order: that of creation, and the cheapest."""
 
 
 class PageKey(msgspec.Struct, frozen=True):
-    """Where the next page starts: strictly after this resource in the query's order."""
+    """Where the next page starts: strictly after this resource in the query's order.
+
+    `place` is its place in the store's order, `low` the start of its leading date (an open one is minus infinity), `values`
+    what it is sorted by otherwise.
+    """
 
     id: str
     updated: datetime
+    place: int = 0
+    low: int | float | None = None
+    values: tuple[str | int | None, ...] = ()
+
+    def __repr__(self) -> str:
+        return "PageKey(…)"
 
 
 class SearchQuery(msgspec.Struct, frozen=True):
-    """One search of one type. All `conditions` must hold. `count` is the page size, at least 0."""
+    """One search of one type. All `conditions` must hold. `count` is the page size, at least 0.
+
+    `order` are parameters to sort by that only opened resources tell, each with whether it descends; it goes before `sort`.
+    A `bounded` total is given when counting is cheap, and else left out.
+    """
 
     type: str
     conditions: tuple[Condition, ...] = ()
     sort: SortKey = "_id"
     count: int = 50
     after: PageKey | None = None
-    total: Literal["none", "accurate"] = "accurate"
+    total: Literal["none", "bounded", "accurate"] = "accurate"
+    order: tuple[tuple[str, bool], ...] = ()
 
 
 class Inclusion(msgspec.Struct, frozen=True):
@@ -161,20 +261,29 @@ class HistoryKey(msgspec.Struct, frozen=True):
     name: str
 
 
+def rank_of(condition: Condition) -> int:
+    """How rare what a condition selects is thought to be: 0 one resource, 9 and above about everything."""
+    match condition:
+        case AnyTerm():
+            return condition.rank + 10 * condition.negated
+        case IdIn():
+            return 10 * condition.negated
+        case InRange():
+            return condition.rank
+        case AllOf(conditions):
+            return min(map(rank_of, conditions), default=10)
+        case AnyOf(conditions):
+            return max(map(rank_of, conditions), default=0)
+        case Linked() | Having() | Listed():
+            return 2
+        case PatientIn():
+            return 3
+        case Updated():
+            return 8
+        case Opened():
+            return 30
+
+
 def in_order(conditions: Sequence[Condition]) -> list[Condition]:
     """Conditions, rarest first. Measured: three terms on 100,000 documents 0.4 ms in this order, 45 ms in the other."""
-
-    def rank(condition: Condition) -> int:
-        match condition:
-            case AnyTerm():
-                return condition.rank + 10 * condition.negated
-            case IdIn():
-                return 10 * condition.negated
-            case Linked() | Having() | Listed():
-                return 2
-            case PatientIn():
-                return 3
-            case Updated():
-                return 8
-
-    return sorted(conditions, key=rank)
+    return sorted(conditions, key=rank_of)

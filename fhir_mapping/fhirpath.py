@@ -73,6 +73,11 @@ def evaluate(tree: Expression, root: FhirJson) -> list[Place]:
     return _evaluate(tree, [Place(None, None, root, root.get("resourceType"))], root)
 
 
+def evaluate_at(tree: Expression, place: Place, root: FhirJson) -> list[Place]:
+    """The collection `tree` gives for one element of a resource."""
+    return _evaluate(tree, [place], root)
+
+
 def holds(condition: Expression, value: Any, type_name: str) -> bool:
     """Whether a `where` condition is true of one value."""
     return _boolean(_evaluate(condition, [Place(None, None, value, type_name)], {})) is True

@@ -1,26 +1,30 @@
 """What search and access need to know of a resource, from one walk over it: the `Describe` port.
 
 https://hl7.org/fhir/R4/search.html. For each type a plan is compiled on first use that reads the values of all its
-search parameters; each value kind (`fhir_mapping.search_values`) says which terms a value has. Every parameter that has
-a value also gets a `present` term, whatever its kind, so that `:missing` works for all of them.
+search parameters; each value kind (`fhir_mapping.search_values`) says what is filed of a value: terms, ranges, or both.
+Every parameter that has a value also gets a `present` mark, whatever its kind, so that `:missing` works for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from domain.errors import TooCostly
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description
 from domain.search import IndexTerm
 from fhir_mapping.compartments import membership_of
-from fhir_mapping.extraction import Plan
+from fhir_mapping.composites import composite_of, keyed_paths, number_measures
+from fhir_mapping.extraction import Plan, Route
+from fhir_mapping.filing import CompositeReader, Filed, MeasureReader, MomentReader, Reader, TermReader
 from fhir_mapping.outline import outline_of
+from fhir_mapping.range_conditions import RANGES
+from fhir_mapping.range_paths import is_leading, is_personal, is_sealed, path_of
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.search_values import reference, string, token, uri
-from fhir_mapping.search_values.forms import PRESENT, Forms
+from fhir_mapping.search_values import calendar, moments, quantity, reference, string, token, uri
+from fhir_mapping.search_values.forms import Forms
 from fhir_mapping.tables import RESOURCE_TYPES
 
 MAX_TERMS = 50_000
@@ -29,13 +33,8 @@ NATIVE = frozenset({"_id", "_lastUpdated"})
 """Parameters the store answers from its own fields."""
 
 
-class _Reader(NamedTuple):
-    read: Callable[[Any], Forms]
-    code: str
-
-
 def _nothing(_value: Any) -> Forms:
-    """For kinds whose values are not indexed as terms: only that there is one."""
+    """For values that are not filed as terms: only that there is one."""
     return []
 
 
@@ -50,7 +49,7 @@ class IndexTerms:
             "uri": uri.FORMS,
             "reference": reference.forms_by_type(self._base),
         }
-        self._plans: dict[str, Plan[_Reader]] = {}
+        self._plans: dict[str, Plan[Reader]] = {}
 
     def describe(self, content: FhirJson, key: ResourceKey) -> Description:
         """The description of a checked resource under the id it will have.
@@ -59,8 +58,13 @@ class IndexTerms:
         """
         membership = membership_of(content, key.type, key.id, self._base)
         labels = content["meta"].get("security", ()) if "meta" in content else ()
+        filed = self.filed(content, key.type)
         return Description(
-            terms=self.terms(content, key.type),
+            terms=tuple(filed.terms),
+            marks=tuple(filed.marks),
+            scoped=filed.scoped(),
+            moment=filed.moment,
+            ranges=tuple(filed.ranges),
             outline=outline_of(content, key.type),
             patient=membership.owner,
             patients=membership.patients,
@@ -68,24 +72,30 @@ class IndexTerms:
         )
 
     def terms(self, content: FhirJson, resource_type: str) -> tuple[IndexTerm, ...]:
-        """Every index term of a checked resource, each once. Raises `TooCostly` above `MAX_TERMS`."""
-        plan = self._plans.get(resource_type) or self._plan(resource_type)
-        found: dict[str, None] = {}
-        for readers, value in plan.values(content):
-            last, forms = None, []
-            for read, code in readers:
-                if read is not last:
-                    last, forms = read, [PRESENT, *read(value)]
-                for name, text in forms:  # `term`, written out: this runs 200 times for a patient
-                    found[f"{code}|{name}|{text}"] = None
-            if len(found) > MAX_TERMS:
-                raise TooCostly(f"More than {MAX_TERMS} searchable values in one resource", expression=resource_type)
-        return cast(tuple[IndexTerm, ...], tuple(found))
+        """Every index term and mark of a checked resource, each once. Raises `TooCostly` above `MAX_TERMS`."""
+        filed = self.filed(content, resource_type)
+        return (*filed.terms, *filed.marks)
 
-    def _plan(self, resource_type: str) -> Plan[_Reader]:
-        plan: Plan[_Reader] = Plan()
+    def filed(self, content: FhirJson, resource_type: str) -> Filed:
+        """Everything that is filed of a checked resource. Raises `TooCostly` above `MAX_TERMS`."""
+        plan = self._plans.get(resource_type) or self._plan(resource_type)
+        filed = Filed()
+        for readers, value in plan.values(content):
+            for reader in readers:
+                reader.file(value, filed)
+            if filed.size > MAX_TERMS:
+                raise TooCostly(f"More than {MAX_TERMS} searchable values in one resource", expression=resource_type)
+        return filed
+
+    def _plan(self, resource_type: str) -> Plan[Reader]:
+        plan: Plan[Reader] = Plan()
+        filed: set[tuple[Any, ...]] = set()
+        keyed = keyed_paths(resource_type)
         for parameter in parameters_of(resource_type).values():
-            if parameter.code in NATIVE or parameter.kind == "composite" or not parameter.expression:
+            if parameter.code in NATIVE or not parameter.expression:
+                continue
+            if parameter.kind == "composite":
+                self._add_composite(plan, parameter, filed)
                 continue
             reader_of = partial(self._reader, parameter)
             routes = parameter.routes
@@ -93,11 +103,47 @@ class IndexTerms:
                 plan.add_evaluated(parameter.expression, reader_of)
             for route in routes or ():
                 plan.add(route, reader_of(route.type))
+                path = path_of(parameter, route)
+                ranges = _range_reader(parameter, route, path)
+                if ranges is not None and path not in keyed and (path, type(ranges)) not in filed:
+                    filed.add((path, type(ranges)))
+                    plan.add(route, ranges)
         self._plans[resource_type] = plan
         return plan
 
-    def _reader(self, parameter: SearchParameter, type_name: str) -> _Reader:
-        """How values of a FHIR type are read for a parameter. `_profile` and `_source` do without URL segments."""
-        flat = parameter.kind == "uri" and parameter.code.startswith("_")
-        by_type = uri.FLAT_FORMS if flat else self._kinds[parameter.kind] if parameter.indexed else {}
-        return _Reader(by_type.get("Resource" if type_name in RESOURCE_TYPES else type_name, _nothing), parameter.code)
+    def _add_composite(self, plan: Plan[Reader], parameter: SearchParameter, filed: set[tuple[Any, ...]]) -> None:
+        """File each kind of instance once, however many composites ask for it."""
+        composite = composite_of(parameter)
+        for instance in composite.instances:
+            if (instance, composite.strategy) not in filed:
+                filed.add((instance, composite.strategy))
+                plan.add(
+                    Route(instance.steps, parameter.resource_type),
+                    CompositeReader(instance, pairs=composite.strategy == "pairs", base=self._base),
+                )
+
+    def _reader(self, parameter: SearchParameter, type_name: str) -> TermReader:
+        """How values of a FHIR type become terms. `_profile` and `_source` do without URL segments."""
+        code = parameter.code
+        if is_personal(parameter):
+            return TermReader(partial(_calendar_forms, moments.READERS[type_name]), code)
+        flat = parameter.kind == "uri" and code.startswith("_")
+        by_type = uri.FLAT_FORMS if flat else self._kinds.get(parameter.kind, {}) if code != "phonetic" else {}
+        read = by_type.get("Resource" if type_name in RESOURCE_TYPES else type_name, _nothing)
+        return TermReader(read, code, scoped=parameter.scoped, patient=code == "patient")
+
+
+def _calendar_forms(read: Callable[[Any], moments.Interval | None], value: Any) -> Forms:
+    interval = read(value)
+    return [] if interval is None else calendar.forms(interval)
+
+
+def _range_reader(parameter: SearchParameter, route: Route, path: str) -> Reader | None:
+    """How values become ranges; `None` for kinds that do not, and for dates and ages of persons."""
+    if parameter.kind not in RANGES or is_personal(parameter) or is_sealed(parameter):
+        return None
+    if parameter.kind == "date":
+        read = moments.READERS.get(route.type)
+        return None if read is None else MomentReader(read, path, leads=is_leading(parameter))
+    measure = quantity.READERS.get(route.type) if parameter.kind == "quantity" else number_measures
+    return None if measure is None else MeasureReader(measure, path)

@@ -14,39 +14,37 @@ from typing import Literal
 
 from domain.errors import InvalidRequest, TooCostly
 from domain.identity import ID, ResourceKey
-from domain.search import AnyTerm, Condition, IdIn, Inclusion, Listed, ParsedSearch, SearchQuery
+from domain.search import Condition, Inclusion, Listed, ParsedSearch, SearchQuery, SortKey
 from fhir_mapping.chains import HAS, MAX_HOPS, having, linked
 from fhir_mapping.compartments import types_within, within
 from fhir_mapping.inclusions import inclusion, is_inclusion, require_few
+from fhir_mapping.parameter_conditions import ParameterConditions, require_modifier
+from fhir_mapping.range_paths import is_leading
+from fhir_mapping.scoping import scoped
 from fhir_mapping.search_names import Unknown, parse_name, shown
-from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.search_values import date, reference, string, token, uri
-from fhir_mapping.search_values.escaping import split, unescape
-from fhir_mapping.search_values.forms import missing
+from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.search_values.escaping import split
 from fhir_mapping.tables import RESOURCE_TYPES
 
 MAX_PARAMETERS = 100
 MAX_VALUE_BYTES = 8192
 MAX_ALTERNATIVES = 1000
-MAX_TERMS = 5000
 MAX_COUNT = 1000
 
 _PRESENTATION = frozenset({"_summary", "_elements", "_format", "_pretty"})
 """Decided when the answer is written; legal here."""
-_SORTS: dict[str, Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"]] = {
+_NATIVE_SORTS: dict[str, SortKey] = {
     "_id": "_id",
     "-_id": "-_id",
     "_lastUpdated": "_lastUpdated",
     "-_lastUpdated": "-_lastUpdated",
 }
-_MODIFIERS = {
-    "token": token.MODIFIERS,
-    "string": string.MODIFIERS,
-    "reference": reference.MODIFIERS,
-    "uri": uri.MODIFIERS,
+MAX_SORTS = 8
+_TOTALS: dict[str, Literal["none", "bounded", "accurate"]] = {
+    "none": "none",
+    "estimate": "bounded",
+    "accurate": "accurate",
 }
-"""Modifiers by kind; `missing` goes with every kind."""
-_BY_TERMS = {"token": token.condition, "string": string.condition, "uri": uri.condition}
 
 
 class QueryStrings:
@@ -54,7 +52,7 @@ class QueryStrings:
 
     def __init__(self, base: str | None = None, now: Callable[[], datetime] | None = None) -> None:
         self._base = base.rstrip("/") if base else None
-        self._now = now or (lambda: datetime.now(UTC))
+        self._conditions = ParameterConditions(self._base, now or (lambda: datetime.now(UTC)))
 
     def parse(self, resource_type: str, pairs: Sequence[tuple[str, str]], *, strict: bool) -> ParsedSearch:
         """See `domain.ports.ParseSearch.parse`."""
@@ -62,7 +60,7 @@ class QueryStrings:
             raise InvalidRequest("This is not an R4 resource type", code="not-supported")
         if len(pairs) > MAX_PARAMETERS:
             raise TooCostly(f"A search takes up to {MAX_PARAMETERS} parameters")
-        settings = _Settings()
+        settings = _Settings(resource_type)
         conditions: list[Condition] = []
         applied: list[tuple[str, str]] = []
         ignored: list[str] = []
@@ -76,7 +74,14 @@ class QueryStrings:
                 if strict:
                     raise InvalidRequest(unknown.message, code=unknown.code, expression=shown(name)) from unknown
                 ignored.append(shown(name))
-        query = SearchQuery(resource_type, tuple(conditions), settings.sort, settings.count, total=settings.total)
+        query = SearchQuery(
+            resource_type,
+            scoped(resource_type, conditions),
+            settings.sort,
+            settings.count,
+            total=settings.total,
+            order=settings.order,
+        )
         require_few(settings.inclusions)
         return ParsedSearch(query, tuple(applied), tuple(dict.fromkeys(ignored)), tuple(settings.inclusions))
 
@@ -99,45 +104,27 @@ class QueryStrings:
             raise Unknown(f"'{shown(name)}' is not a search parameter of {resource_type}")
         if chain is not None:
             return linked(self._condition, parameter, modifier, chain, value, hops)
-        _require_modifier(parameter, modifier)
+        require_modifier(parameter, modifier)
         values = [each for each in split(value, ",") if each]
         if not values:
             raise Unknown(f"'{shown(name)}' has no value", code="value")
         if len(values) > MAX_ALTERNATIVES:
             raise TooCostly(f"'{code}' takes up to {MAX_ALTERNATIVES} alternatives", expression=code)
-        condition = self._of_kind(parameter, modifier, values)
-        if isinstance(condition, AnyTerm) and len(condition.terms) > MAX_TERMS:
-            raise TooCostly(f"'{code}' asks for too many alternatives at once", expression=code)
+        condition = self._conditions.of(parameter, modifier, values)
+        if condition is None:
+            raise Unknown(f"Searching by '{code}' is not supported yet")
         return condition
-
-    def _of_kind(self, parameter: SearchParameter, modifier: str | None, values: list[str]) -> Condition:
-        if parameter.code == "_id":
-            if modifier not in (None, "not"):
-                raise InvalidRequest(f"'_id' has no modifier ':{modifier}' here", expression="_id")
-            return IdIn(tuple(unescape(value) for value in values), negated=modifier == "not")
-        if parameter.code == "_lastUpdated":
-            if modifier is not None:
-                raise InvalidRequest("Every resource has a '_lastUpdated'", expression="_lastUpdated")
-            return date.updated_condition(values, self._now())
-        if modifier == "missing" and parameter.kind != "composite" and parameter.expression:
-            return missing(parameter.code, values)
-        if parameter.indexed:
-            if parameter.kind == "reference":
-                return reference.condition(parameter, modifier, values, self._base)
-            return _BY_TERMS[parameter.kind](parameter, modifier, values)
-        if parameter.kind == "date":
-            for value in values:
-                date.parse_date_interval(date.split_prefix(unescape(value))[1], what=parameter.code)
-        raise Unknown(f"Searching by '{parameter.code}' is not supported yet")
 
 
 class _Settings:
     """The result parameters: https://hl7.org/fhir/R4/search.html#return"""
 
-    def __init__(self) -> None:
+    def __init__(self, resource_type: str) -> None:
+        self._type = resource_type
         self.count = SearchQuery("").count
-        self.sort: Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated"] = "_id"
-        self.total: Literal["none", "accurate"] = "accurate"
+        self.sort: SortKey = "place"
+        self.order: tuple[tuple[str, bool], ...] = ()
+        self.total: Literal["none", "bounded", "accurate"] = "bounded"
         self.inclusions: list[Inclusion] = []
 
     def take(self, name: str, value: str) -> bool:
@@ -145,13 +132,11 @@ class _Settings:
         if name == "_count":
             self.count = _parse_count(value)
         elif name == "_sort":
-            if value not in _SORTS:
-                raise Unknown("'_sort' takes _id, -_id, _lastUpdated or -_lastUpdated")
-            self.sort = _SORTS[value]
+            self._take_sort(value)
         elif name == "_total":
-            if value not in ("none", "estimate", "accurate"):
+            if value not in _TOTALS:
                 raise InvalidRequest("'_total' takes none, estimate or accurate", code="value", expression="_total")
-            self.total = "none" if value == "none" else "accurate"
+            self.total = _TOTALS[value]
         elif is_inclusion(name):
             self.inclusions.append(inclusion(name, value))
             return True
@@ -159,6 +144,23 @@ class _Settings:
             _REFUSED[name](name, value)
             return True
         return name in _PRESENTATION or name in ("_count", "_sort", "_total")
+
+    def _take_sort(self, value: str) -> None:
+        """https://hl7.org/fhir/R4/search.html#sort: by the index where it has the order, else by opened resources."""
+        keys = [(key.removeprefix("-"), key.startswith("-")) for key in value.split(",")]
+        if len(keys) > MAX_SORTS:
+            raise TooCostly(f"'_sort' takes up to {MAX_SORTS} parameters", expression="_sort")
+        for code, _ in keys:
+            parameter = parameters_of(self._type).get(code)
+            if parameter is None or parameter.kind in ("composite", "special") or not parameter.expression:
+                raise Unknown(f"'{shown(code)}' is not a parameter {self._type} can be sorted by")
+        (code, descending), *more = keys
+        if not more and value in _NATIVE_SORTS:
+            self.sort = _NATIVE_SORTS[value]
+        elif not more and is_leading(parameters_of(self._type)[code]):
+            self.sort = "-moment" if descending else "moment"
+        else:
+            self.order = tuple(keys)
 
 
 def _refuse(name: str, _value: str) -> None:
@@ -188,18 +190,6 @@ def _parse_count(value: str) -> int:
     if not (value.isascii() and value.isdecimal()) or len(value) > 9:
         raise InvalidRequest("'_count' takes a whole number", code="value", expression="_count")
     return min(int(value), MAX_COUNT)
-
-
-def _require_modifier(parameter: SearchParameter, modifier: str | None) -> None:
-    """Raise `InvalidRequest` unless the parameter's kind has this modifier and it works here."""
-    if modifier is None or modifier == "missing":
-        return
-    works = _MODIFIERS.get(parameter.kind, {}).get(modifier)
-    named = f"'{parameter.code}:{shown(modifier)}'"
-    if works is None:
-        raise InvalidRequest(f"{named}: a {parameter.kind} parameter has no such modifier", expression=parameter.code)
-    if not works:
-        raise InvalidRequest(f"{named} is not supported yet", code="not-supported", expression=parameter.code)
 
 
 def _require_bounded(name: str, value: str) -> None:

@@ -81,7 +81,7 @@ async def _pointed_at(parts: Parts, caller: Caller, resource_type: str, having: 
     source = await solve_links(parts, caller, access.narrow(caller, having.source))
     found: dict[str, None] = {}
     if having.owned is not None:
-        present = AnyTerm((having.owned,), rank=9)
+        present = AnyTerm((having.owned,), rank=9, shelf="marks")
         owners = await parts.store.owners(_with(source, present), limit=CHAIN_LIMIT + 1)
         found.update(dict.fromkeys(owners.patients))
         stored: Sequence[Stored] = owners.unowned

@@ -9,13 +9,31 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from domain.errors import InvalidRequest
-from domain.search import AnyTerm, IndexTerm, term
+from domain.search import AnyOf, AnyTerm, IndexTerm, term
 
 Form: TypeAlias = tuple[str, str]
 Forms: TypeAlias = list[Form]
 
 PRESENT: Form = ("present", "")
 """Every parameter with at least one value has this form: it answers `:missing`."""
+
+
+MARKS = frozenset({"present", "s", "id-s"})
+"""Forms that select so much that an index entry would not pay: they only narrow what something else finds."""
+
+
+def any_form(code: str, forms: Iterable[Form], rank: int, *, negated: bool = False) -> AnyTerm | AnyOf:
+    """At least one of these forms, or with `negated` none, each looked for on its own shelf."""
+    found = list(dict.fromkeys(forms))
+    plain, marks = [form for form in found if form[0] not in MARKS], [form for form in found if form[0] in MARKS]
+    if not marks:
+        return AnyTerm(terms(code, plain), negated=negated, rank=rank)
+    marked = AnyTerm(terms(code, marks), negated=negated, rank=9, shelf="marks")
+    if not plain:
+        return marked
+    if negated:
+        raise InvalidRequest(f"'{code}:not' takes either codes or systems", code="value", expression=code)
+    return AnyOf((AnyTerm(terms(code, plain), rank=rank), marked))
 
 
 def terms(code: str, forms: Iterable[Form]) -> tuple[IndexTerm, ...]:
@@ -27,4 +45,4 @@ def missing(code: str, values: Sequence[str]) -> AnyTerm:
     """`:missing=true` or `false`: https://hl7.org/fhir/R4/search.html#modifiers"""
     if list(values) not in (["true"], ["false"]):
         raise InvalidRequest(f"'{code}:missing' takes true or false", code="value", expression=code)
-    return AnyTerm(terms(code, [PRESENT]), negated=values[0] == "true", rank=9)
+    return AnyTerm(terms(code, [PRESENT]), negated=values[0] == "true", rank=9, shelf="marks")

@@ -16,6 +16,7 @@ from typing import Any
 
 from domain.errors import InvalidRequest
 from domain.search import AnyTerm
+from fhir_mapping.fhirpath import Place
 from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values.escaping import unescape
 from fhir_mapping.search_values.forms import Forms, terms
@@ -51,6 +52,15 @@ def _folded(text: str) -> str:
     if spaced.isascii():
         return spaced
     return "".join(c for c in spaced if c == "-" or c.isspace() or unicodedata.category(c)[0] not in "PSC")
+
+
+def texts(place: Place) -> list[str]:
+    """The texts of a string, name or address."""
+    if isinstance(place.value, str):
+        return [place.value]
+    names = {"HumanName": _NAME_PARTS, "Address": _ADDRESS_PARTS}.get(place.type or "", ())
+    parts = [place.value.get(name) for name in names]
+    return [text for part in parts for text in ([part] if isinstance(part, str) else part or ()) if text is not None]
 
 
 def text_forms(value: str) -> Forms:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from domain.errors import InvalidRequest
-from domain.search import AnyTerm
+from domain.search import AnyOf, AnyTerm
 from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values.escaping import split, unescape
-from fhir_mapping.search_values.forms import PRESENT, Forms, terms
+from fhir_mapping.search_values.forms import PRESENT, Forms, any_form
 
 MODIFIERS = {"not": True, "of-type": True, "text": False, "in": False, "not-in": False, "above": False, "below": False}
 """The modifiers R4 allows, and whether they work here."""
@@ -99,15 +99,16 @@ FORMS: dict[str, Callable[[Any], Forms]] = {
 }
 
 
-def condition(parameter: SearchParameter, modifier: str | None, values: Sequence[str]) -> AnyTerm:
+def condition(parameter: SearchParameter, modifier: str | None, values: Sequence[str]) -> AnyTerm | AnyOf:
     """The condition of `values` (alternatives, still escaped). Raises `InvalidRequest` for what is not a token."""
-    read = _of_type if modifier == "of-type" else _forms_of
+    read = _of_type if modifier == "of-type" else forms_asked
     forms = [form for value in values for form in read(parameter, value)]
     rank = _rank(parameter, forms)
-    return AnyTerm(terms(parameter.code, forms), negated=modifier == "not", rank=rank)
+    return any_form(parameter.code, forms, rank, negated=modifier == "not")
 
 
-def _forms_of(parameter: SearchParameter, value: str) -> Forms:
+def forms_asked(parameter: SearchParameter, value: str) -> Forms:
+    """The forms of one alternative. Raises `InvalidRequest` for what is not a token."""
     parts = [unescape(part) for part in split(value, "|", 1)]
     if len(parts) == 1:
         return [("c", code) for code in _spellings(parameter, parts[0])]

@@ -6,48 +6,37 @@ worth something.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from domain.candidates import Page, Source, needs_opening
+from domain.candidates import find as find_opened
 from domain.errors import Contention, DomainError, Gone, VersionConflict
 from domain.identity import ResourceKey
+from domain.matching import holds
+from domain.ports import Inspect
 from domain.revision import Change, Description, Head, Receipt, Stored, Write
-from domain.search import (
-    AnyTerm,
-    Condition,
-    Having,
-    HistoryKey,
-    HistoryQuery,
-    IdIn,
-    Linked,
-    Listed,
-    PageKey,
-    PatientIn,
-    SearchQuery,
-    Updated,
-)
+from domain.search import HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
 from storage.memory.audit import MemoryAuditTrail
 
-Placed = tuple[tuple[datetime, str], Stored]
-START = datetime.min
+Placed = tuple[tuple[Any, ...], Stored]
 
 
 class Row(NamedTuple):
-    """One version with its description; `handle` of the stored version is its content."""
+    """One version with its description; `handle` of the stored version is its content. `place` counts creations."""
 
     stored: Stored
     description: Description
+    place: int = 0
 
-
-class Page(NamedTuple):
-    """`domain.ports.SearchPage`."""
-
-    matches: Sequence[Stored]
-    next: PageKey | None
-    total: int | None
+    @property
+    def low(self) -> int | float | None:
+        moment = self.description.moment
+        return None if moment is None else -math.inf if moment[0] is None else moment[0]
 
 
 class Owners(NamedTuple):
@@ -68,8 +57,10 @@ class Versions(NamedTuple):
 class MemoryRevisionStore:
     """Resources and versions in dictionaries; the audit entries of writes go to `trail`."""
 
-    def __init__(self, trail: MemoryAuditTrail | None = None) -> None:
+    def __init__(self, trail: MemoryAuditTrail | None = None, inspect: Inspect | None = None) -> None:
+        self._inspect = inspect
         self.trail = trail or MemoryAuditTrail()
+        self._places = 0
         self._newest: dict[ResourceKey, Row] = {}
         self._versions: dict[str, Row] = {}
         self._claims: dict[str, int] = {}
@@ -111,7 +102,7 @@ class MemoryRevisionStore:
     async def commit(self, write: Write) -> None:
         self._require_possible(write)
         await self.trail.record(write.audit)
-        rows = [_row(change) for change in write.changes]
+        rows = [_row(change, self._place_of(change)) for change in write.changes]
         for row in rows:
             self._newest[row.stored.head.key] = row
             self._versions[row.stored.head.key.at(row.stored.head.version)] = row
@@ -119,6 +110,11 @@ class MemoryRevisionStore:
             self._claims[claim.name] = claim.seen + 1
         if write.receipt is not None:
             self._receipts[write.receipt.name] = write.receipt
+
+    def _place_of(self, change: Change) -> int:
+        kept = self._newest.get(change.revision.key)
+        self._places += kept is None
+        return self._places if kept is None else kept.place
 
     def _require_possible(self, write: Write) -> None:
         written: set[ResourceKey] = set()
@@ -140,39 +136,56 @@ class MemoryRevisionStore:
     def erase(self, patient: str) -> None:
         """Make everything sealed for this patient unreadable; what remains says so."""
         self._erased.add(patient)
-        for key, (stored, _) in list(self._newest.items()):
+        for key, (stored, _, place) in list(self._newest.items()):
             if stored.head.patient == patient:
                 head = msgspec.structs.replace(stored.head, deleted=True, erased=True)
-                self._newest[key] = Row(Stored(head), Description(patient=patient, patients=(patient,)))
+                self._newest[key] = Row(Stored(head), Description(patient=patient, patients=(patient,)), place)
 
     async def find(self, query: SearchQuery) -> Page:
+        if needs_opening(query):
+            if self._inspect is None:
+                raise ValueError("this store was given nothing to look inside resources with")
+            return await find_opened(Source(self._find, self.open, self._key_of, self._inspect), query)
+        return await self._find(query)
+
+    async def _find(self, query: SearchQuery) -> Page:
         rows = self._selected_by(query)
-        found = sorted(((_place(query, row.stored.head), row.stored) for row in rows), key=lambda pair: pair[0])
-        if query.sort.startswith("-"):
-            found.reverse()
+        places = [(_position(query.sort, self._key_of(row.stored)), row.stored) for row in rows]
+        descending = query.sort.startswith("-")
+        found = sorted(places, key=lambda pair: pair[0], reverse=descending)
         if query.after is not None:
-            found = _after(query, query.after, found)
+            start = _position(query.sort, query.after)
+            found = [pair for pair in found if (pair[0] < start if descending else pair[0] > start)]
         matches = [stored for _, stored in found[: query.count]]
-        last = matches[-1].head if matches and len(found) > query.count else None
-        total = len(rows) if query.total == "accurate" else None
-        return Page(matches, PageKey(last.key.id, last.recorded) if last else None, total)
+        more = bool(matches) and len(found) > query.count
+        total = None if query.total == "none" else len(rows)
+        return Page(matches, self._key_of(matches[-1]) if more else None, total)
+
+    def _key_of(self, stored: Stored) -> PageKey:
+        row = self._newest[stored.head.key]
+        return PageKey(stored.head.key.id, stored.head.recorded, row.place, row.low)
 
     def _selected_by(self, query: SearchQuery) -> list[Row]:
         live = [row for row in self._newest.values() if row.stored.head.key.type == query.type]
         return [
             row
             for row in live
-            if not row.stored.head.deleted and all(_holds(condition, row) for condition in query.conditions)
+            if not row.stored.head.deleted
+            and all(holds(condition, row.stored.head, row.description) for condition in query.conditions)
         ]
 
     async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
-        found = [row.stored.head.key for query in queries for row in self._selected_by(query)]
+        found = [stored.head.key for query in queries for stored in await self._all(query, limit)]
         return list(dict.fromkeys(found))[:limit]
 
     async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
-        rows = self._selected_by(query)
-        patients = dict.fromkeys(row.stored.head.patient for row in rows if row.stored.head.patient is not None)
-        return Owners(list(patients)[:limit], [row.stored for row in rows if row.stored.head.patient is None][:limit])
+        found = await self._all(query, len(self._newest))
+        patients = dict.fromkeys(stored.head.patient for stored in found if stored.head.patient is not None)
+        return Owners(list(patients)[:limit], [stored for stored in found if stored.head.patient is None][:limit])
+
+    async def _all(self, query: SearchQuery, limit: int) -> Sequence[Stored]:
+        whole = msgspec.structs.replace(query, count=limit, after=None, sort="place", order=(), total="none")
+        return (await self.find(whole)).matches if limit else []
 
     async def history(self, query: HistoryQuery) -> Versions:
         heads = [row.stored for row in self._versions.values() if self._selected(row.stored.head, query)]
@@ -200,7 +213,7 @@ class MemoryRevisionStore:
         return query.at_low is None or successor is None or successor.stored.head.recorded > query.at_low
 
 
-def _row(change: Change) -> Row:
+def _row(change: Change, place: int) -> Row:
     revision = change.revision
     description = change.description or Description()
     patient, labels = description.patient, description.labels
@@ -215,37 +228,20 @@ def _row(change: Change) -> Row:
         deleted=revision.content is None,
         labels=labels,
     )
-    return Row(Stored(head, revision.content), description)
+    return Row(Stored(head, revision.content), description, place)
 
 
 def _moment(head: Head) -> tuple[datetime, str]:
     return head.recorded, head.key.at(head.version)
 
 
-def _place(query: SearchQuery, head: Head | PageKey) -> tuple[datetime, str]:
-    """Where a resource, or a page key, stands in the order of the query."""
-    name, updated = (head.id, head.updated) if isinstance(head, PageKey) else (head.key.id, head.recorded)
-    return (updated if query.sort.endswith("_lastUpdated") else START, name)
-
-
-def _after(query: SearchQuery, key: PageKey, found: list[Placed]) -> list[Placed]:
-    start = _place(query, key)
-    if query.sort.startswith("-"):
-        return [pair for pair in found if pair[0] < start]
-    return [pair for pair in found if pair[0] > start]
-
-
-def _holds(condition: Condition, row: Row) -> bool:
-    head = row.stored.head
-    match condition:
-        case AnyTerm(terms, negated):
-            return bool(set(terms) & set(row.description.terms)) is not negated
-        case IdIn(ids, negated):
-            return (head.key.id in ids) is not negated
-        case PatientIn(patients):
-            return not set(patients).isdisjoint(row.description.patients)
-        case Updated(low, high, outside):
-            within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
-            return within is not outside
-        case Linked() | Having() | Listed():
-            raise ValueError("a chain must be solved before the query that holds it")
+def _position(sort: SortKey, key: PageKey) -> tuple[Any, ...]:
+    """Where a resource stands in an order."""
+    match sort.lstrip("-"):
+        case "_lastUpdated":
+            return key.updated, key.id
+        case "moment":
+            return key.low is not None, key.low or 0, -key.place
+        case "place":
+            return (key.place,)
+    return (key.id,)

@@ -22,7 +22,7 @@ from bson.codec_options import CodecOptions, TypeRegistry
 from bson.decimal128 import Decimal128
 
 from domain.identity import FhirJson, ResourceKey
-from domain.revision import Head, Span, Stored
+from domain.revision import Head, Stored
 
 REVISIONS, RESOURCES, AUDIT, HEADS = "revisions", "resources", "audit", "audit_heads"
 CLAIMS, RECEIPTS = "claims", "idempotency"
@@ -62,8 +62,13 @@ class ResourceDocument(TypedDict, total=False):
     tip: bytes  # hash over the stored bytes of the newest revision, `prev` of the next
     key: str  # plain; absent when deleted, like all below
     sealed: bytes  # the same bytes as in the revision, so that a read is one lookup
+    place: int  # plain: position in the store's own order, given when created, kept for ever
     terms: Sequence[bytes]  # tokens: one of 8 bytes per searchable value
-    spans: Sequence[FhirJson]  # plain: {p: parameter, lo, hi}; dates of persons are never among them
+    marks: Sequence[bytes]  # tokens of what selects too much to be indexed: presence, code systems
+    scoped: Sequence[bytes]  # tokens of a patient together with a value
+    low: float  # plain: start of the leading date in microseconds since 1970; absent without one; never of a person
+    high: float  # plain: its end
+    ranges: Sequence[FhirJson]  # plain: {p: element, l, h: low and high end}, {k: tokens of unit and code}
     outline: FhirJson  # plain: the de-identified FHIR-shaped part
 
 
@@ -123,10 +128,12 @@ class Sealed(NamedTuple):
     key: str | None
     sealed: bytes | None
     tip: bytes | None = None
+    place: int | None = None
+    low: int | float | None = None
 
 
 HEAD_FIELDS = dict.fromkeys(("type", "id", "version", "method", "patient", "labels", "key", "sealed"), 1)
-CURRENT_FIELDS = {**HEAD_FIELDS, "updated": 1, "deleted": 1, "erased": 1, "tip": 1}
+CURRENT_FIELDS = {**HEAD_FIELDS, **dict.fromkeys(("updated", "deleted", "erased", "tip", "place", "low"), 1)}
 """What a read fetches of a resource: not terms and outline, which are larger than the rest."""
 REVISION_FIELDS = {**HEAD_FIELDS, "recorded": 1}
 
@@ -157,10 +164,6 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
     return bson.encode(document, codec_options=_ENCODING)
 
 
-def span_document(span: Span) -> FhirJson:
-    return {"p": span.parameter, "lo": span.low, "hi": span.high}
-
-
 def stored_resource(document: Mapping[str, Any]) -> Stored:
     """A `resources` document (`CURRENT_FIELDS`) as found; nothing is opened."""
     return Stored(
@@ -174,7 +177,13 @@ def stored_resource(document: Mapping[str, Any]) -> Stored:
             document["erased"],
             tuple(document["labels"]),
         ),
-        Sealed(document.get("key"), document.get("sealed"), document["tip"]),
+        Sealed(
+            document.get("key"),
+            document.get("sealed"),
+            document["tip"],
+            document.get("place"),
+            document.get("low"),
+        ),
     )
 
 

@@ -26,12 +26,13 @@ from storage.crypto.progress import Progress, unseen
 from storage.mongo.client import Database
 from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
+from storage.mongo.index_entries import FIELDS
 from storage.mongo.tombstones import Tombstone, compartment_of, write_tombstone
 
 BATCH = 200
 COMMIT_SECONDS = 15.0
 """A commit prepared with a key in the last moment of its life may take this much longer to be durable."""
-PROTECTED_FIELDS = ("key", "sealed", "terms", "spans", "outline", "amounts")
+PROTECTED_FIELDS = ("key", "sealed", *FIELDS, "outline")
 
 Sleep = Callable[[float], Awaitable[None]]
 

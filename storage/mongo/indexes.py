@@ -7,6 +7,7 @@ against its cost on writes, see `DECISIONS.md`; changing one here means dropping
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid
@@ -17,11 +18,20 @@ from storage.mongo.failures import translated
 
 DAY_SECONDS = 86_400
 
+HAS_RANGES: Mapping[str, Any] = {"partialFilterExpression": {"ranges.p": {"$exists": True}}}
+
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     # `_id` alone serves reads by id, the type (an `_id` range) and sorting by id.
     RESOURCES: (
-        # Searches. Tokens hold the type already, so it is not repeated in 30 entries per resource.
-        IndexModel("terms", name="terms"),
+        # Searches by any value. Tokens hold the type already, so it is not repeated in 15 entries per resource; `place`
+        # gives the order of pages, so that a page reads no more than it shows.
+        IndexModel(["terms", "place"], name="terms"),
+        # A patient together with a value, newest first.
+        IndexModel(["scoped", ("low", -1), "place", "high"], name="scoped"),
+        # By the leading date of a type, and sorted by it.
+        IndexModel(["type", ("low", -1), "place", "high"], name="moment", partialFilterExpression={"deleted": False}),
+        # Other dates, numbers, quantities and composites with them: one entry for each key of a range.
+        IndexModel(["type", "ranges.p", "ranges.k", "ranges.l", "ranges.h"], name="ranges", **HAS_RANGES),
         # `_lastUpdated`, as condition and as sort; the number of live resources of a type.
         IndexModel(["type", "deleted", "updated", "_id"], name="updated"),
         # What access leaves of a search, $everything, erasure.

@@ -16,7 +16,7 @@ from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
 from storage.mongo.failures import translated
-from storage.mongo.search import clauses_of
+from storage.mongo.planning import plan_of
 
 
 class Owners(NamedTuple):
@@ -70,7 +70,7 @@ def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:
     branches: list[Document] = []
     for query in queries:
         match query.conditions:
-            case (AnyTerm(terms, False),):
+            case (AnyTerm(terms, False, shelf="terms"),):
                 alone += tokens.tokens(query.type, terms)
             case _:
                 branches.append(_selected(query, tokens))
@@ -80,4 +80,4 @@ def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:
 
 
 def _selected(query: SearchQuery, tokens: TokenMaker) -> Document:
-    return {"$and": [*clauses_of(query, tokens), {"type": query.type, "deleted": False}]}
+    return {"$and": [*plan_of(query, tokens).filter["$and"], {"type": query.type, "deleted": False}]}

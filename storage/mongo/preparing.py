@@ -21,8 +21,8 @@ from storage.mongo.documents import (
     Sealed,
     document_hash,
     encode_document,
-    span_document,
 )
+from storage.mongo.index_entries import index_entries, new_place
 
 NOTHING = Description()
 
@@ -168,15 +168,21 @@ def _documents(
         "labels": labels,
         "author": author,
         "tip": document_hash(raw),
+        "place": place_of(change),
     }
     if not deletion:
         current["key"] = key_id
         current["sealed"] = sealed
-        # Sorted: in the order of extraction, neighbours and constant tokens would tell which parameter each belongs to.
-        current["terms"] = sorted(keyring.service.tokens.tokens(revision.key.type, described.terms))
-        current["spans"] = [span_document(span) for span in described.spans]
+        current |= index_entries(revision.key.type, described, keyring.service.tokens)
         current["outline"] = described.outline
     return raw, encode_document(current)
+
+
+def place_of(change: Change) -> int:
+    """Where the resource stands in the store's order: where it stood, when the base was read from `resources`."""
+    handle = change.base.handle if change.base else None
+    kept = handle.place if isinstance(handle, Sealed) else None
+    return new_place() if kept is None else kept
 
 
 def tip_of(change: Change) -> bytes | None:

@@ -7,41 +7,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.candidates import MAX_OPENED, Page, needs_opening
 from domain.errors import DomainError
 from domain.identity import ResourceKey
+from domain.ports import Inspect
 from domain.revision import Receipt, Stored, Write
 from domain.search import HistoryQuery, SearchQuery
 from storage.crypto.keys import Keyring
 from storage.mongo.client import Database
-from storage.mongo.commits import LANES, Commits
+from storage.mongo.commits import Commits
 from storage.mongo.history import HISTORY_MS, Histories, Versions
 from storage.mongo.idempotency import Idempotency
 from storage.mongo.joins import Joins, Owners
 from storage.mongo.reads import Reads
-from storage.mongo.search import SEARCH_MS, Page, Searches
+from storage.mongo.search import SEARCH_MS, Searches
 
 
 class MongoRevisionStore:
     """The store of one database (`client.data_database`, after `indexes.create_collections`).
 
-    Belongs to the event loop that first uses it. `close` it before client and keyring.
+    Belongs to the event loop that first uses it. `close` it before client and keyring. `inspect` looks inside resources
+    for the searches that need it.
     """
 
     def __init__(
         self,
         database: Database,
         keyring: Keyring,
+        inspect: Inspect | None = None,
         *,
         search_ms: int = SEARCH_MS,
         history_ms: int = HISTORY_MS,
-        lanes: int = LANES,
     ) -> None:
         self._reads = Reads(database, keyring)
-        self._searches = Searches(database, keyring.service.tokens, search_ms=search_ms)
+        self._searches = Searches(
+            database, keyring.service.tokens, open=self._reads.open, inspect=inspect, search_ms=search_ms
+        )
         self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
         self._histories = Histories(database, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
-        self._commits = Commits(database, keyring, lanes=lanes)
+        self._commits = Commits(database, keyring)
 
     async def close(self) -> None:
         """Answer everything accepted so far, refuse the rest."""
@@ -64,10 +69,18 @@ class MongoRevisionStore:
         return await self._searches.find(query)
 
     async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
-        return await self._joins.keys(queries, limit=limit)
+        opened = [query for query in queries if needs_opening(query)]
+        keys = await self._joins.keys([query for query in queries if query not in opened], limit=limit)
+        for query in opened:
+            keys += [stored.head.key for stored in await self._searches.all(query, limit)]
+        return keys[:limit]
 
     async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
-        return await self._joins.owners(query, limit=limit)
+        if not needs_opening(query):
+            return await self._joins.owners(query, limit=limit)
+        found = await self._searches.all(query, MAX_OPENED)
+        patients = dict.fromkeys(one.head.patient for one in found if one.head.patient is not None)
+        return Owners(list(patients)[:limit], [one for one in found if one.head.patient is None][:limit])
 
     async def history(self, query: HistoryQuery) -> Versions:
         return await self._histories.history(query)

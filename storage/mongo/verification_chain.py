@@ -19,6 +19,7 @@ from storage.crypto.keys import patient_owner
 from storage.crypto.wrapped_keys import owner_of
 from storage.mongo.documents import document_hash
 from storage.mongo.findings import Finding
+from storage.mongo.index_entries import FIELDS
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -153,6 +154,6 @@ class ResourceExamination:
         different = [name for name, value in expected.items() if current.get(name) != value]
         if different:
             yield Finding("current", where, f"differs from version {newest.version} in {', '.join(different)}")
-        left = [name for name in ("terms", "spans", "outline") if name in current]
+        left = [name for name in (*FIELDS, "outline") if name in current]
         if expected["deleted"] and left:
             yield Finding("current", where, f"is deleted and still has {', '.join(left)}")

@@ -25,8 +25,9 @@ from storage.crypto.keys import Keyring
 from storage.crypto.progress import Progress
 from storage.crypto.sealing import open_sealed, place
 from storage.mongo.client import Database, Document
-from storage.mongo.documents import RESOURCES, REVISIONS, encode_document, span_document
+from storage.mongo.documents import RESOURCES, REVISIONS, encode_document
 from storage.mongo.findings import Finding
+from storage.mongo.index_entries import FIELDS, index_entries
 from storage.mongo.stored_bytes import stored_bytes
 from storage.mongo.tombstones import Tombstones
 from storage.mongo.verification_chain import ResourceExamination, Version, content_findings, version_of
@@ -168,8 +169,8 @@ class _Walk:
     def _index_findings(self, key: ResourceKey, current: Document, described: Description) -> list[Finding]:
         """Search terms and outline as stored, against those made again from the content."""
         expected = {
-            "terms": sorted(self._keyring.service.tokens.tokens(key.type, described.terms)),
-            "spans": [span_document(span) for span in described.spans],
+            **dict.fromkeys(FIELDS),
+            **index_entries(key.type, described, self._keyring.service.tokens),
             "outline": described.outline,
             "compartments": described.patients,
         }

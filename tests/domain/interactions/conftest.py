@@ -31,11 +31,11 @@ def parts() -> Parts:
         validate=Validation(),
         describe=IndexTerms("http://x/fhir"),
         search=QueryStrings("http://x/fhir"),
+        reading=ContentReading("http://x/fhir"),
         links=ResourceLinks(),
         patches=PatchDocuments(),
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(ticks)),
         new_id=lambda: f"new-{next(ids)}",
-        reading=ContentReading("http://x/fhir"),
     )
 
 

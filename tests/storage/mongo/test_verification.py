@@ -232,7 +232,10 @@ async def test_a_forged_version_sealed_with_a_real_key_is_named(clinic: Clinic) 
         ({"terms": []}, "index"),
         ({"outline": {"name": "leaked"}}, "index"),
         ({"compartments": ["1", "2"]}, "index"),
-        ({"spans": [{"p": "date", "lo": None, "hi": None}]}, "index"),
+        ({"ranges": [{"p": "date", "l": 1, "h": 2}]}, "index"),
+        ({"low": 1}, "index"),
+        ({"marks": [b"12345678"]}, "index"),
+        ({"scoped": [b"12345678"]}, "index"),
     ],
 )
 async def test_an_edited_current_document_is_named(clinic: Clinic, change: dict[str, Any], kind: str) -> None:

@@ -1,0 +1,66 @@
+"""Whether a described resource satisfies a condition: the meaning of the search language, without any index.
+
+What the database answers from indexes must be what this answers; the in-memory store searches with it, and opened
+candidates are checked by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from domain.revision import Description, Head
+from domain.search import (
+    MOMENT,
+    AllOf,
+    AnyOf,
+    AnyTerm,
+    Condition,
+    Having,
+    IdIn,
+    InRange,
+    Linked,
+    Listed,
+    Opened,
+    PatientIn,
+    RangeTest,
+    Updated,
+)
+
+
+def _unopened(condition: Opened) -> bool:
+    raise ValueError(f"only an opened resource can tell whether {condition.code} fits")
+
+
+def holds(
+    condition: Condition, head: Head, described: Description, opened: Callable[[Opened], bool] = _unopened
+) -> bool:
+    """Whether a live resource satisfies the condition; `opened` decides what its description cannot."""
+    match condition:
+        case AnyTerm(terms, negated):
+            return (not set(terms).isdisjoint(getattr(described, condition.shelf))) is not negated
+        case InRange(tests):
+            return any(_passes(test, described) for test in tests)
+        case AllOf(conditions):
+            return all(holds(each, head, described, opened) for each in conditions)
+        case AnyOf(conditions):
+            return any(holds(each, head, described, opened) for each in conditions)
+        case Opened():
+            return opened(condition)
+        case IdIn(ids, negated):
+            return (head.key.id in ids) is not negated
+        case PatientIn(patients):
+            return not set(patients).isdisjoint(described.patients)
+        case Updated(low, high, outside):
+            within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
+            return within is not outside
+        case Linked() | Having() | Listed():
+            raise ValueError("a chain must be solved before the query that holds it")
+
+
+def _passes(test: RangeTest, described: Description) -> bool:
+    if MOMENT in test.paths and described.moment is not None and test.box.holds(*described.moment):
+        return True
+    return any(
+        found.path in test.paths and set(test.keys) <= set(found.keys) and test.box.holds(found.low, found.high)
+        for found in described.ranges
+    )

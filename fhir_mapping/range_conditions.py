@@ -1,0 +1,65 @@
+"""Searches by date, number and quantity as conditions. https://hl7.org/fhir/R4/search.html#prefix
+
+Dates of persons become terms of calendar words, ages are left to opened resources, everything else is intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.search import AllOf, AnyOf, AnyTerm, Box, Condition, InRange, Opened, RangeTest, term
+from fhir_mapping.range_paths import is_personal, is_sealed, paths
+from fhir_mapping.search_parameters import SearchParameter
+from fhir_mapping.search_values import calendar, moments, number, quantity
+from fhir_mapping.search_values.forms import PRESENT, Form, terms
+
+RANGES = frozenset({"date", "number", "quantity"})
+
+
+def condition(parameter: SearchParameter, values: Sequence[str], now: datetime) -> Condition:
+    """Resources with a value that one of `values` asks for. Raises `InvalidRequest` naming the parameter."""
+    code = parameter.code
+    if parameter.kind == "date":
+        asked = [moments.boxes(*moments.asked(code, value, now)) for value in values]
+        found = tuple(dict.fromkeys(box for boxes in asked for box in boxes))
+        if is_personal(parameter):
+            return _calendar(code, found, values)
+        return InRange(tuple(RangeTest(paths(parameter), box) for box in found))
+    if parameter.kind == "number":
+        numbers = [number.boxes(*number.asked(code, value)) for value in values]
+        return InRange(tuple(RangeTest(paths(parameter), box) for boxes in numbers for box in boxes))
+    wanted = quantity.all_wanted(code, values)
+    if is_sealed(parameter):
+        return AllOf((_present(code), Opened(code, None, tuple(values))))
+    return InRange(tuple(test for each in wanted for test in quantity_tests(each, paths(parameter))))
+
+
+def quantity_tests(wanted: quantity.Wanted, where: Sequence[str], *, keys: tuple[Form, ...] = ()) -> list[RangeTest]:
+    """The tests of one alternative; `keys` are more that the range must carry."""
+    units = () if wanted.key is None else (wanted.key,)
+    places = (*where, *(quantity.CONVERTED + path for path in where)) if wanted.anywhere else tuple(where)
+    asked = (*(term("key", *key) for key in keys), *(term("unit", *unit) for unit in units))
+    return [RangeTest(places, box, asked) for box in wanted.boxes]
+
+
+def _present(code: str) -> AnyTerm:
+    return AnyTerm(terms(code, [PRESENT]), rank=9, shelf="marks")
+
+
+def _calendar(code: str, boxes: Sequence[Box], values: Sequence[str]) -> Condition:
+    """Boxes over calendar words; looked at again after opening when they speak of parts of days."""
+    parts: list[Condition] = []
+    plain: list[Form] = []
+    for box in boxes:
+        asked = calendar.asked(box)
+        if len(asked) == 1:
+            plain += asked[0]
+        else:
+            parts.append(AllOf(tuple(AnyTerm(terms(code, forms), rank=5) for forms in asked)))
+    if plain:
+        parts.append(AnyTerm(terms(code, plain), rank=5))
+    found = parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+    if all(map(calendar.whole_days, boxes)):
+        return found
+    return AllOf((found, Opened(code, None, tuple(values))))

@@ -1,0 +1,127 @@
+"""Quantities as closed intervals with keys for their units. https://hl7.org/fhir/R4/search.html#quantity
+
+`[prefix]number|system|code` finds the code in that system, `number||code` any unit or code written so, `number` any
+quantity. A UCUM unit is also filed under its dimension, with the number in a unit that all of the dimension share, so
+that `5|http://unitsofmeasure.org|g` finds `5000 mg`. A comparator opens the interval: `<5` is everything below 5.
+The keys are forms: `u` unit or code as written, `q` system and code, `d` UCUM dimension.
+NOTE: forms are hashed into stored keys; changing one orphans every index entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from domain.errors import InvalidRequest
+from domain.search import Box
+from fhir_mapping import ucum
+from fhir_mapping.search_values import number
+from fhir_mapping.search_values.escaping import split, unescape
+from fhir_mapping.search_values.forms import Form, Forms
+
+CONVERTED = "="
+"""Before the path of a range whose number was converted to the shared unit of its dimension."""
+CURRENCIES = "urn:iso:std:iso:4217"
+
+
+class Measure(NamedTuple):
+    """One interval of a quantity and the keys it is found by; `converted` tells that it has no number of its own."""
+
+    low: Decimal | None
+    high: Decimal | None
+    keys: Forms
+    converted: bool = False
+
+
+def quantity(value: Mapping[str, Any]) -> list[Measure]:
+    amount = value.get("value")
+    if amount is None:
+        return []
+    exact = number.EXACT.create_decimal(Decimal(amount))
+    return _measures(*_compared(exact, value.get("comparator")), value)
+
+
+def _compared(amount: Decimal, comparator: str | None) -> tuple[Decimal | None, Decimal | None]:
+    match comparator:
+        case "<":
+            return None, number.EXACT.next_minus(amount)
+        case "<=":
+            return None, amount
+        case ">":
+            return number.EXACT.next_plus(amount), None
+        case ">=":
+            return amount, None
+    return amount, amount
+
+
+def span(value: Mapping[str, Any]) -> list[Measure]:
+    """A Range: from its low to its high quantity, in the unit of either (which R4 wants to be the same)."""
+    low, high = value.get("low", {}), value.get("high", {})
+    ends = [
+        None if each.get("value") is None else number.EXACT.create_decimal(Decimal(each["value"]))
+        for each in (low, high)
+    ]
+    return [] if ends == [None, None] else _measures(ends[0], ends[1], {**low, **high})
+
+
+def money(value: Mapping[str, Any]) -> list[Measure]:
+    return quantity({"value": value.get("value"), "system": CURRENCIES, "code": value.get("currency")})
+
+
+def _measures(low: Decimal | None, high: Decimal | None, unit: Mapping[str, Any]) -> list[Measure]:
+    code, text, system = unit.get("code"), unit.get("unit"), unit.get("system")
+    keys: Forms = [("u", each) for each in dict.fromkeys((code, text)) if each]
+    canonical = ucum.canonical(code) if code and system == ucum.SYSTEM else None
+    if canonical is None:
+        if code and system:
+            keys.append(("q", f"{system} {code}"))
+        return [Measure(low, high, keys)]
+    dimension = [("d", canonical.dimension)]
+    if canonical.factor == 1 and not canonical.offset:
+        return [Measure(low, high, keys + dimension)]
+    ends = [None if end is None else ucum.converted(end, canonical) for end in (low, high)]
+    return [Measure(low, high, keys), Measure(ends[0], ends[1], dimension, converted=True)]
+
+
+READERS: dict[str, Callable[[Any], list[Measure]]] = {
+    **dict.fromkeys(("Quantity", "SimpleQuantity", "Count", "Distance", "Duration", "Age", "MoneyQuantity"), quantity),
+    "Range": span,
+    "Money": money,
+}
+
+
+class Wanted(NamedTuple):
+    """What one alternative asks: a range in one of `boxes` that carries `key`; `anywhere`: converted numbers count too."""
+
+    boxes: tuple[Box, ...]
+    key: Form | None
+    anywhere: bool
+
+
+def wanted(code: str, value: str) -> Wanted:
+    """Raises `InvalidRequest` naming the parameter for what is no quantity."""
+    parts = [*split(value, "|", 2)]
+    asked = number.asked(code, parts[0])
+    if len(parts) == 1:
+        return Wanted(number.boxes(*asked), None, anywhere=False)
+    if len(parts) == 2:
+        raise InvalidRequest(
+            f"'{code}' takes number, number||unit or number|system|code", code="value", expression=code
+        )
+    system, unit = unescape(parts[1]), unescape(parts[2])
+    if not unit:
+        if system:
+            raise InvalidRequest(f"'{code}' needs a code with its system", code="value", expression=code)
+        return Wanted(number.boxes(*asked), None, anywhere=False)
+    if not system:
+        return Wanted(number.boxes(*asked), ("u", unit), anywhere=False)
+    canonical = ucum.canonical(unit) if system == ucum.SYSTEM else None
+    if canonical is None:
+        return Wanted(number.boxes(*asked), ("q", f"{system} {unit}"), anywhere=False)
+    shared = (ucum.converted(each, canonical) for each in asked[1:])
+    return Wanted(number.boxes(asked.prefix, *shared), ("d", canonical.dimension), anywhere=True)
+
+
+def all_wanted(code: str, values: Sequence[str]) -> list[Wanted]:
+    return [wanted(code, value) for value in values]

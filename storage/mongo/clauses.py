@@ -1,0 +1,96 @@
+"""Conditions as clauses of a database filter. https://hl7.org/fhir/R4/search.html
+
+Text of a query becomes tokens, ids and numbers here, each under an operator of ours, never a part of a filter itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.search import (
+    MOMENT,
+    AllOf,
+    AnyOf,
+    AnyTerm,
+    Box,
+    Condition,
+    IdIn,
+    InRange,
+    PatientIn,
+    RangeTest,
+    Updated,
+)
+from storage.crypto.blind_index import TokenMaker
+from storage.mongo.client import Document
+from storage.mongo.index_entries import bound
+
+NOTHING: Document = {"_id": {"$in": []}}
+EVERYTHING: Document = {}
+
+
+def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, leads: bool = True) -> Document:
+    """The clause of a condition. One that does not lead is written so that no index of terms is considered for it."""
+    match condition:
+        case AnyTerm(terms, negated):
+            made = tokens.tokens(resource_type, terms)
+            if negated:
+                return {condition.shelf: {"$nin": made}}
+            if leads or condition.shelf == "marks":
+                return {condition.shelf: made[0] if len(made) == 1 else {"$in": made}}
+            # A double negation is the same filter, but nothing the planner would try an index for.
+            return {"$nor": [{condition.shelf: {"$nin": made}}]}
+        case InRange(tests):
+            return _any([_range(test, resource_type, tokens) for test in tests])
+        case AllOf(conditions):
+            parts = [clause(each, resource_type, tokens, leads=leads and at == 0) for at, each in enumerate(conditions)]
+            return {"$and": parts} if parts else EVERYTHING
+        case AnyOf(conditions):
+            return _any([clause(each, resource_type, tokens, leads=leads) for each in conditions])
+        case IdIn(ids, negated):
+            return {"_id": {"$nin" if negated else "$in": [f"{resource_type}/{name}" for name in ids]}}
+        case PatientIn(patients):
+            return {"compartments": {"$in": list(patients)}}
+        case Updated():
+            return _updated(condition)
+    raise ValueError(f"{type(condition).__name__} must be solved before the query that holds it")
+
+
+def _any(parts: list[Document]) -> Document:
+    if not parts:
+        return NOTHING
+    return parts[0] if len(parts) == 1 else {"$or": parts}
+
+
+def _range(test: RangeTest, resource_type: str, tokens: TokenMaker) -> Document:
+    found: list[Document] = []
+    if MOMENT in test.paths:
+        found.append(_ends(test.box, "low", "high") or {"low": {"$exists": True}})
+    paths = [path for path in test.paths if path != MOMENT]
+    if paths:
+        element: Document = {"p": paths[0] if len(paths) == 1 else {"$in": paths}}
+        keys = tokens.tokens(resource_type, test.keys)
+        if keys:
+            element["k"] = keys[0] if len(keys) == 1 else {"$all": keys}
+        found.append({"ranges": {"$elemMatch": element | _ends(test.box, "l", "h")}})
+    return _any(found)
+
+
+def _ends(box: Box, low: str, high: str) -> Document:
+    ends = {low: _between(box.low_from, box.low_to), high: _between(box.high_from, box.high_to)}
+    return {name: bounds for name, bounds in ends.items() if bounds}
+
+
+def _between(start: Any, end: Any) -> dict[str, Any]:
+    bounds = {"$gte": start, "$lt": end}
+    return {operator: bound(number) for operator, number in bounds.items() if number is not None}
+
+
+def _updated(condition: Updated) -> Document:
+    low, high = condition.low, condition.high
+    if condition.outside:
+        outside: list[Document] = [{"updated": {"$lt": low}}] if low is not None else []
+        if high is not None:
+            outside.append({"updated": {"$gte": high}})
+        return {"$or": outside} if outside else NOTHING
+    bounds = ({"$gte": low} if low is not None else {}) | ({"$lt": high} if high is not None else {})
+    return {"updated": bounds} if bounds else EVERYTHING

@@ -1,0 +1,157 @@
+"""Which index answers a search, in which order, and where its next page starts.
+
+The database would try several plans and keep the one that looked best for somebody else's values. So one index is named
+for each query, by the condition thought to be the rarest; all others only filter. Where the client asks for no order,
+the index decides it, and a page reads what it shows. A page starts strictly after a key, never at an offset: nothing is
+doubled or left out while others write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from domain.search import (
+    MOMENT,
+    AllOf,
+    AnyOf,
+    AnyTerm,
+    Condition,
+    IdIn,
+    InRange,
+    PageKey,
+    PatientIn,
+    SearchQuery,
+    Updated,
+    in_order,
+    rank_of,
+)
+from storage.crypto.blind_index import TokenMaker
+from storage.mongo.clauses import clause
+from storage.mongo.client import Document
+
+Index: TypeAlias = Literal["_id_", "terms", "scoped", "moment", "ranges", "compartments", "updated"]
+Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "place"]
+COMMON = 7
+"""From this rank on a condition selects so much that walking an index in the order asked for is better."""
+_OWN_ORDER: dict[Index, Order] = {
+    **dict.fromkeys(("_id_", "compartments"), "_id"),
+    **dict.fromkeys(("terms", "ranges"), "place"),
+    **dict.fromkeys(("scoped", "moment"), "-low"),
+    "updated": "updated",
+}
+_ASKED: dict[str, tuple[Order, Index]] = {
+    "_id": ("_id", "_id_"),
+    "-_id": ("-_id", "_id_"),
+    "_lastUpdated": ("updated", "updated"),
+    "-_lastUpdated": ("-updated", "updated"),
+    "moment": ("low", "moment"),
+    "-moment": ("-low", "moment"),
+}
+
+
+class Plan(NamedTuple):
+    """A filter, the index that leads, and the order of the pages. `start` are the clauses after the page key."""
+
+    filter: Document
+    start: Sequence[Document]
+    sort: list[tuple[str, int]]
+    lead: Index
+
+    @property
+    def page(self) -> Document:
+        """The filter of this page."""
+        return {"$and": [*self.filter["$and"], *self.start]} if self.start else self.filter
+
+
+def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
+    """How to answer a query whose chains are solved and which needs nothing opened."""
+    conditions = in_order(_flat(query.conditions))
+    leader = next((each for each in conditions if _index_of(each) is not None), None)
+    index: Index = "_id_" if leader is None else _index_of(leader) or "_id_"
+    order = _OWN_ORDER[index]
+    if query.sort != "place":
+        order, sorted_index = _ASKED[query.sort]
+        if leader is None or (rank_of(leader) >= COMMON and index != "scoped"):
+            index, leader = sorted_index, None
+    clauses = [] if leader is None else [clause(leader, query.type, tokens)]
+    clauses += [clause(each, query.type, tokens, leads=False) for each in conditions if each is not leader]
+    if index == "_id_":
+        # "0" is the character after "/": the range is exactly the names "Type/…".
+        clauses.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
+    if index not in ("terms", "scoped"):  # Tokens hold the type, and only live resources have them.
+        clauses.append({"type": query.type, "deleted": False})
+    return Plan({"$and": [each for each in clauses if each]}, _start(query, order), _sort(order), index)
+
+
+def filter_of(query: SearchQuery, tokens: TokenMaker) -> Document:
+    """The filter of a query without its page: `{"$and": [...]}`, live resources of the type."""
+    return plan_of(query, tokens).filter
+
+
+def _flat(conditions: Sequence[Condition]) -> list[Condition]:
+    found: list[Condition] = []
+    for condition in conditions:
+        found += _flat(condition.conditions) if isinstance(condition, AllOf) else [condition]
+    return found
+
+
+def _index_of(condition: Condition) -> Index | None:
+    """The index a condition can lead; `None` for one that can only filter."""
+    match condition:
+        case AnyTerm(_, negated):
+            return None if negated or condition.shelf == "marks" else condition.shelf
+        case InRange(tests):
+            moments = {test.paths == (MOMENT,) for test in tests}
+            return "moment" if moments == {True} else "ranges" if moments == {False} else None
+        case AnyOf(conditions):
+            indexes = {_index_of(each) for each in conditions}
+            return "terms" if indexes == {"terms"} else None
+        case IdIn(_, negated):
+            return None if negated else "_id_"
+        case PatientIn():
+            return "compartments"
+        case Updated():
+            return None if condition.outside else "updated"
+    return None
+
+
+def _sort(order: Order) -> list[tuple[str, int]]:
+    direction = -1 if order.startswith("-") else 1
+    match order.lstrip("-"):
+        case "updated":
+            return [("updated", direction), ("_id", direction)]
+        case "low":
+            return [("low", direction), ("place", -direction)]
+        case "place":
+            return [("place", 1)]
+    return [("_id", direction)]
+
+
+def _start(query: SearchQuery, order: Order) -> list[Document]:
+    """Clauses that start strictly after the page key; none on a first page."""
+    after = query.after
+    if after is None:
+        return []
+    name = f"{query.type}/{after.id}"
+    beyond = "$lt" if order.startswith("-") else "$gt"
+    match order.lstrip("-"):
+        case "updated":
+            later: dict[str, Any] = {"updated": {beyond: after.updated}}
+            # The first clause is implied by the second; it gives the index its bound.
+            tied = {"updated": after.updated, "_id": {beyond: name}}
+            return [{"updated": {f"{beyond}e": after.updated}}, {"$or": [later, tied]}]
+        case "low":
+            return _start_low(after, descending=order.startswith("-"))
+        case "place":
+            return [{"place": {"$gt": after.place}}]
+    return [{"_id": {beyond: name}}]
+
+
+def _start_low(after: PageKey, *, descending: bool) -> list[Document]:
+    """In the order of the leading date; resources without one come last when descending, first when ascending."""
+    place = {"place": {"$gt" if descending else "$lt": after.place}}
+    if after.low is None:
+        return [{"low": None}, place] if descending else [{"$or": [{"low": {"$ne": None}}, place]}]
+    reached: Document = {"low": {"$not": {"$gt": after.low}}} if descending else {"low": {"$gte": after.low}}
+    return [reached, {"$or": [{"low": {"$ne": after.low}}, place]}]
