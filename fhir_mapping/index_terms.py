@@ -45,7 +45,6 @@ class IndexTerms:
         self._base = base.rstrip("/") if base else None
         self._kinds: dict[str, dict[str, Callable[[Any], Forms]]] = {
             "token": token.FORMS,
-            "string": string.FORMS,
             "uri": uri.FORMS,
             "reference": reference.forms_by_type(self._base),
         }
@@ -127,6 +126,8 @@ class IndexTerms:
         code = parameter.code
         if is_personal(parameter):
             return TermReader(partial(_calendar_forms, moments.READERS[type_name]), code)
+        if parameter.kind == "string" and code != "phonetic":
+            return TermReader(string.forms_of(parameter, type_name) or _nothing, code, scoped=parameter.scoped)
         flat = parameter.kind == "uri" and code.startswith("_")
         by_type = uri.FLAT_FORMS if flat else self._kinds.get(parameter.kind, {}) if code != "phonetic" else {}
         read = by_type.get("Resource" if type_name in RESOURCE_TYPES else type_name, _nothing)
