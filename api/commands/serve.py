@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -35,29 +35,37 @@ def serve(
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
     require_free(settings.host, settings.port)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _database(settings) as serving:
+    with _database(settings) as (serving, keep_running):
         asyncio.run(_prepare(serving))
         os.environ.update(environment_of(serving))
+
+        def once_workers_run() -> None:
+            keep_running()
+            in_background(lambda: welcome(settings, demo=demo), "welcome")
+
         try:
-            run(serving, lambda: in_background(lambda: welcome(settings, demo=demo), "welcome"))
+            run(serving, once_workers_run)
         finally:
             withdraw(settings.data_dir)
     typer.echo("Stopped.")
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Settings]:
-    """The settings with a database that runs: started here and started again when it ends by itself, or as given."""
+def _database(settings: Settings) -> Iterator[tuple[Settings, Callable[[], None]]]:
+    """The settings with a database that runs, and what keeps it running once threads may be started."""
     if not settings.embedded:
-        yield settings
+        yield settings, lambda: None
         return
     from api.wiring import embedded_mongo
 
     server = embedded_mongo(settings)
     uri = server.start()
-    server.keep_running(lambda code: typer.echo(f"MongoDB ended (code {code}); starting it again", err=True))
+
+    def keep_running() -> None:
+        server.keep_running(lambda code: typer.echo(f"MongoDB ended (code {code}); starting it again", err=True))
+
     try:
-        yield msgspec.structs.replace(settings, mongodb_uri=uri)
+        yield msgspec.structs.replace(settings, mongodb_uri=uri), keep_running
     finally:
         server.stop()
 

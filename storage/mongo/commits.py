@@ -11,7 +11,10 @@ the locks. What this process committed a moment ago is remembered, only to answe
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 from pymongo.errors import PyMongoError
 
@@ -34,8 +37,13 @@ MOST_WRITES = 500
 HEAVIEST_BYTES = 12_000_000
 ATTEMPTS = 14
 """Tries before a write that nobody overtook gives up: with the pauses between them, about three seconds."""
+LANES = 2
+"""Batches in flight. While one is on its way the next is prepared: with a single lane all callers of a busy process end
+up in lockstep, where database and process wait for each other in turn."""
 PATIENCE = 6
 """Tries after which whoever holds the document is suspected to be dead: a quarter of a second."""
+OUTAGE_SECONDS = 3.0
+"""An attempt interrupted after this long is not repeated: the caller would wait twice for a server that is not there."""
 
 
 class Pending:
@@ -56,16 +64,19 @@ Keys = Mapping[str, SealingKey | DomainError]
 class Commits:
     """Commits writes in batches. `close` it before the client."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
+    def __init__(self, database: Database, keyring: Keyring, *, lanes: int = LANES) -> None:
         self._database = database
         self._keyring = keyring
-        self._chain = AuditChain(database[HEADS], keyring, "w")
         self._recent = Recent()
         self._abandoned = AbandonedTransactions(database.client)
         self._keys = OneInFlight[frozenset[str], Keys](self._fetch_keys, most=1_000)
-        self._batches = OneInFlight[Pending, None](
-            self._store, most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda pending: pending.prepared.size
-        )
+        self._chains = [AuditChain(database[HEADS], keyring, "w") for _ in range(lanes)]
+        self._lanes = [
+            OneInFlight[Pending, None](
+                partial(self._store, chain), most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda p: p.prepared.size
+            )
+            for chain in self._chains
+        ]
 
     async def commit(self, write: Write) -> None:
         """See `domain.ports.RevisionStore.commit`."""
@@ -75,18 +86,18 @@ class Commits:
         keys |= await self._keys_of(owners(write) - keys.keys())
         tips = await self._tips_of(write)
         prepared = await prepare(write, keys, tips, self._keyring, made)
-        await self._batches.submit(Pending(prepared))
+        await self._lanes[hash(_lead(prepared)) % len(self._lanes)].submit(Pending(prepared))
         self._keyring.adopt(made)
 
     async def close(self) -> None:
         """Finish what was accepted, then store the audit chain's last head."""
         await self._keys.close()
-        await self._batches.close()
-        try:
-            await self._chain.close()
-        except PyMongoError:
-            # The head of a second ago stays; `verify` accepts entries that follow it.
-            return
+        for lane in self._lanes:
+            await lane.close()
+        for chain in self._chains:
+            # Where it fails the head of a second ago stays; `verify` accepts entries that follow it.
+            with suppress(PyMongoError):
+                await chain.close()
 
     async def _keys_of(self, names: set[str]) -> dict[str, SealingKey]:
         found: dict[str, SealingKey] = {}
@@ -130,14 +141,15 @@ class Commits:
                     raise VersionConflict(f"{name} is no longer at version {version}")
         return tips
 
-    async def _store(self, jobs: Sequence[CommitJob]) -> None:
+    async def _store(self, chain: AuditChain, jobs: Sequence[CommitJob]) -> None:
         """One batch: those that can go together. The others are left for the next."""
         chosen = self._together(jobs)
         if not chosen:
             return
         writes = [job.item.prepared for job in chosen]
+        started = time.monotonic()
         try:
-            links = await self._linked(writes)
+            links = await _linked(chain, writes)
             moved = {name: number + 1 for write in writes for name, number in write.touches.items()}
             moved.update(claimed(writes))
             commands = statements(writes, moved, links, self._keyring.stored.documents)
@@ -148,14 +160,14 @@ class Commits:
                 await self._abandoned.end()
             _after_collision(chosen)
         except Interrupted:
-            _after_interruption(chosen)
+            _after_interruption(chosen, time.monotonic() - started)
         except DomainError as error:
             if isinstance(error, OutcomeUnknown):
-                self._chain.abandon()
+                chain.abandon()
             for job in chosen:
                 job.fail(error)
         else:
-            self._chain.stored(links)
+            chain.stored(links)
             self._recent.remember(moved)
             for job in chosen:
                 job.answer(None)
@@ -179,13 +191,6 @@ class Commits:
                 taken.update(touches)
                 chosen.append(job)
         return chosen
-
-    async def _linked(self, writes: Sequence[Prepared]) -> Links:
-        try:
-            return await self._chain.link([write.audit for write in writes])
-        except PyMongoError as error:
-            self._chain.abandon()
-            raise Unavailable(f"The database cannot start an audit chain ({type(error).__name__})") from None
 
     async def _happened(self, links: Links) -> bool:
         try:
@@ -226,6 +231,20 @@ class Commits:
         return numbers
 
 
+async def _linked(chain: AuditChain, writes: Sequence[Prepared]) -> Links:
+    try:
+        return await chain.link([write.audit for write in writes])
+    except PyMongoError as error:
+        chain.abandon()
+        raise Unavailable(f"The database cannot start an audit chain ({type(error).__name__})") from None
+
+
+def _lead(write: Prepared) -> str | bytes:
+    """What decides the lane of a write: writers that race for one condition or one resource meet in one lane, where
+    they are told apart without asking the database."""
+    return write.claims[0].name if write.claims else next(iter(write.touches), "")
+
+
 def _overtaken(name: str | bytes, write: Prepared) -> DomainError:
     if isinstance(name, bytes):
         return Contention("Another request that relied on the same condition, or used the same key, was faster")
@@ -248,13 +267,13 @@ def _after_collision(jobs: Sequence[CommitJob]) -> None:
         jobs[0].pause_seconds = _pause(jobs[0].item.collisions)
 
 
-def _after_interruption(jobs: Sequence[CommitJob]) -> None:
-    """The whole batch comes again, together, a moment later."""
+def _after_interruption(jobs: Sequence[CommitJob], seconds: float) -> None:
+    """The whole batch comes again, together, a moment later; not when it took `seconds` to find no server."""
     pause = _pause(max(job.item.interruptions for job in jobs) + 1)
     for job in jobs:
         job.item.interruptions += 1
         job.pause_seconds = pause
-        if job.item.interruptions >= ATTEMPTS:
+        if job.item.interruptions >= ATTEMPTS or seconds > OUTAGE_SECONDS:
             job.fail(Unavailable("The database keeps interrupting writes, nothing was stored"))
 
 
