@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,15 +32,34 @@ _MAX_HEADER_BYTES = 128 * 1024
 """Also the size of the pieces a body arrives in."""
 
 
+_SOON_SECONDS = 5.0
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
+
+
 class Server(MPServer):
-    """Granian that calls `on_workers` once its workers exist; only then may the main process have other threads."""
+    """Granian that calls `on_workers` once its workers exist; only then may the main process have other threads.
+
+    And that never gives up: granian ends the whole server when a worker dies within 5.5 s of its start. Here it is
+    started again after a pause that grows, since what killed it (memory, a database that is away) may be over by then.
+    """
 
     on_workers: Callable[[], None] | None = None
+    _respawned = float("-inf")
+    _pause = _PAUSE_SECONDS
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
         super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]
         if self.on_workers is not None:
             self.on_workers()
+
+    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        soon = time.monotonic() - self._respawned < _SOON_SECONDS
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS) if soon else _PAUSE_SECONDS
+        if soon:
+            self.main_loop_interrupt.wait(self._pause)  # a signal to stop ends the pause
+        super()._respawn_workers(workers, spawn_target, target_loader, delay)
+        self.respawned_wrks.clear()
+        self._respawned = time.monotonic()
 
 
 def serve(settings: Settings, on_workers: Callable[[], None]) -> None:

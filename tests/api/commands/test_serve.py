@@ -86,6 +86,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15) -> None:
         time.sleep(0.05)
 
 
+def answers(served: Served) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return served.get("/readyz").status_code == 200
+    return False
+
+
 def runs(pid: int) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
@@ -163,14 +169,19 @@ def test_a_killed_worker_is_replaced(serve: Callable[..., Served]) -> None:
     mongod = served.child("mongod")
     (worker,) = set(served.processes()) - {mongod}
     os.kill(worker, signal.SIGKILL)
-
-    def answers() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            return served.get("/readyz").status_code == 200
-        return False
-
-    wait_for(answers)
+    wait_for(lambda: answers(served))
     assert worker not in served.processes()
+
+
+def test_a_worker_that_is_killed_as_soon_as_it_is_replaced_is_replaced_again(serve: Callable[..., Served]) -> None:
+    served = serve()
+    mongod = served.child("mongod")
+    for _ in range(3):
+        wait_for(lambda: len(served.processes()) == 2)
+        (worker,) = set(served.processes()) - {mongod}
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: worker not in served.processes())  # noqa: B023
+    wait_for(lambda: answers(served))
 
 
 def test_a_killed_database_is_started_again_and_nobody_has_to_help(serve: Callable[..., Served]) -> None:
