@@ -1,6 +1,7 @@
 """FHIR history of an instance, a type or the system: https://hl7.org/fhir/R4/http.html#history
 
-Newest first. Deletions are entries without content; versions of an erased patient are entries that say so.
+Newest first. Deletions are entries without content; versions of an erased patient are entries that say so, and the
+history of one resource of such a patient answers 410, as reading it does.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from domain import access
-from domain.errors import DomainError, NotFound
+from domain.errors import DomainError, Gone, NotFound
 from domain.interactions.parts import Occasion, Parts
 from domain.revision import Head
 from domain.search import HistoryKey, HistoryQuery
@@ -24,7 +25,7 @@ class Past(msgspec.Struct, frozen=True):
 
 
 async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past:
-    """One page. Raises `NotFound` for the history of an instance that never existed."""
+    """One page. Of an instance: raises `NotFound` when it never existed, `Gone` when all that there is was erased."""
     resource_type = query.key.type if query.key else query.type or "*"
     access.require(occasion.caller, "r", resource_type)
     if query.key is None:
@@ -33,6 +34,9 @@ async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past
     if query.key is not None and not page.versions and await parts.store.newest(query.key) is None:
         raise NotFound(f"There is no {query.key}")
     living = [stored for stored in page.versions if not stored.head.deleted]
-    opened = iter(await parts.store.open(living))
-    contents = tuple(None if stored.head.deleted else next(opened) for stored in page.versions)
+    opened = await parts.store.open(living)
+    if query.key is not None and opened and all(isinstance(content, Gone) for content in opened):
+        raise Gone(f"{query.key} was erased")
+    following = iter(opened)
+    contents = tuple(None if stored.head.deleted else next(following) for stored in page.versions)
     return Past(tuple(stored.head for stored in page.versions), contents, page.next, page.total)
