@@ -52,7 +52,10 @@ async def _transaction(service: Service, call: Call, entries: list[Entry]) -> Re
     for index, (entry, answer) in enumerate(zip(entries, answers, strict=True)):
         rows.append(await _asked(call, index, entry) if answer is None else _stored(base, answer, full=full))
     reply = bundle_reply(call.exchange, response_bundle("transaction-response", rows))
-    reply.recorded = True
+    written = [answer for answer in answers if answer is not None]
+    reply.recorded = all(answer.recorded for answer in written)
+    reply.targets = tuple(dict.fromkeys(target for answer in written for target in answer.targets))
+    reply.patients = tuple(dict.fromkeys(patient for answer in written for patient in answer.patients))
     return reply
 
 
