@@ -40,8 +40,8 @@ ATTEMPTS = 14
 LANES = 2
 """Batches in flight. While one is on its way the next is prepared: with a single lane all callers of a busy process end
 up in lockstep, where database and process wait for each other in turn."""
-PATIENCE = 6
-"""Tries after which whoever holds the document is suspected to be dead: a quarter of a second."""
+PATIENCE = 4
+"""Tries after which whoever holds the document is suspected to be dead: a tenth of a second."""
 OUTAGE_SECONDS = 3.0
 """An attempt interrupted after this long is not repeated: the caller would wait twice for a server that is not there."""
 

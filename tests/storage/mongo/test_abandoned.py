@@ -3,31 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+from asyncio.subprocess import PIPE
 
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from domain.identity import ResourceKey
 from storage.mongo.abandoned import IDLE_SECONDS, AbandonedTransactions
-from storage.mongo.client import DURABLE, SNAPSHOT, Client, Database, connect
+from storage.mongo.client import DURABLE, SNAPSHOT, Client, Database
 from storage.mongo.revisions import MongoRevisionStore
 from tests.contracts.revision_store import create, update
 from tests.contracts.writes import new_key
 
 
-async def test_a_transaction_that_nobody_goes_on_with_is_ended_for_whoever_needs_its_documents(
+async def hold(data: Database, client: Client, name: str) -> AsyncClientSession:
+    """Touch a resource in a transaction that stays open."""
+    session = client.start_session()
+    await session.start_transaction(read_concern=SNAPSHOT, write_concern=DURABLE)
+    await client[data.name]["resources"].update_one({"_id": name}, {"$set": {"version": 7}}, session=session)
+    return session
+
+
+async def updated_within(store: MongoRevisionStore, key: ResourceKey) -> float:
+    began = time.monotonic()
+    assert (await update(store, key, text="two")).head.version == 2
+    return time.monotonic() - began
+
+
+KILLED = """
+import sys
+from pymongo import MongoClient
+
+client = MongoClient(sys.argv[1], appname="chartvault")
+session = client.start_session()
+session.start_transaction()
+client[sys.argv[2]]["resources"].update_one({"_id": sys.argv[3]}, {"$set": {"version": 7}}, session=session)
+print("holding", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_the_transaction_of_a_killed_process_is_ended_for_whoever_needs_its_documents(
     data: Database, store: MongoRevisionStore, mongo_uri: str
 ) -> None:
     key = new_key()
     await create(store, key)
-    killed = connect(mongo_uri)
-    session = killed.start_session()
-    await session.start_transaction(read_concern=SNAPSHOT, write_concern=DURABLE)
-    await killed[data.name]["resources"].update_one({"_id": str(key)}, {"$set": {"version": 7}}, session=session)
-    began = time.monotonic()
-    try:
-        assert (await update(store, key, text="two")).head.version == 2
-    finally:
-        await session.end_session()
-        await killed.close()
-    assert time.monotonic() - began < IDLE_SECONDS + 4
+    command = [sys.executable, "-c", KILLED, mongo_uri, data.name, str(key)]
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    assert process.stdout is not None
+    await process.stdout.readline()
+    process.kill()
+    await process.wait()
+    assert await updated_within(store, key) < 1
+
+
+async def test_a_transaction_that_nobody_goes_on_with_is_ended_for_whoever_needs_its_documents(
+    data: Database, store: MongoRevisionStore, client: Client
+) -> None:
+    key = new_key()
+    await create(store, key)
+    async with await hold(data, client, str(key)):
+        assert IDLE_SECONDS < await updated_within(store, key) < IDLE_SECONDS + 4
 
 
 async def test_a_transaction_at_work_is_left_alone_however_long_it_takes(client: Client, data: Database) -> None:
