@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from domain.errors import DomainError, Gone, IntegrityFailure
 from storage.crypto.key_cache import KeyCache
+from storage.crypto.key_wrapping import KeyWrapping
 from storage.crypto.master_key import MasterKey, UnsafeMasterKey
 from storage.crypto.sealing import SealingKey
 from storage.crypto.service_keys import ServiceKeys
@@ -67,7 +68,7 @@ class Keyring:
             raise UnsafeMasterKey("Production needs a KMS (aws, azure, gcp, kmip), not a local key file")
         vault = await Vault.open(client, database, master, clock=clock)
         service = await ServiceKeys.start(WrappedKeys(client, database, "index_keys", vault))
-        keys = WrappedKeys(client, database, "patient_keys", vault)
+        keys = WrappedKeys(client, database, "patient_keys", KeyWrapping(service.stored, clock))
         keyring = cls(database, vault, keys, service, KeyCache(cached_owners, ttl_seconds, clock))
         await keyring.for_writing([DIRECTORY, AUDIT])
         return keyring

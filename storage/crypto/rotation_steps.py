@@ -4,7 +4,8 @@ Each step is safe while others serve: whatever it replaces opens until nothing n
 killed half-way is finished by running it again.
 
     new master key       the data keys are rewrapped; nothing below changes
-    new data key         every wrapped key is wrapped again, in small batches, matched on its old value
+    new data key and     every wrapped key is wrapped again, in small batches, matched on its old value
+    new wrapping key
     new generation       directory and audit seal with a new key; old values still open with the old one
 """
 
@@ -13,10 +14,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from storage.crypto.key_wrapping import PURPOSE
 from storage.crypto.keys import AUDIT, DIRECTORY, Keyring
 from storage.crypto.master_key import LocalKeys, read_local_keys, replace_local_keys
 from storage.crypto.progress import Progress, unseen
-from storage.crypto.vault import Document, Vault, as_binary, number_of, reaching_keys, wrapped_under
+from storage.crypto.vault import Document, Vault, as_binary, number_of, reaching_keys
 from storage.crypto.wrapped_keys import WrappedKeys, generations
 
 BATCH = 100
@@ -73,6 +75,9 @@ async def replace_data_key(
     with reaching_keys():
         old = await vault.documents.find({}, {"keyAltNames": 1}).to_list()
     await vault.add_data_key(max(map(number_of, old)) + 1)
+    await keyring.service.stored.add_generation(PURPOSE)
+    for keys in (keyring.service.stored, keyring.stored):
+        keys.wrapper.forget()
     await _wrap_all_again(keyring, held, progress)
     await settle()
     for _ in range(PASSES):
@@ -84,13 +89,11 @@ async def replace_data_key(
 
 async def _wrap_all_again(keyring: Keyring, held: StillHeld, progress: Progress) -> int:
     """One pass over all wrapped keys; returns how many owners it found under an old data key."""
-    return sum(
-        [await _wrap_again(keyring.vault, keys, held, progress) for keys in (keyring.service.stored, keyring.stored)]
-    )
+    return sum([await _wrap_again(keys, held, progress) for keys in (keyring.service.stored, keyring.stored)])
 
 
-async def _wrap_again(vault: Vault, keys: WrappedKeys, held: StillHeld, progress: Progress) -> int:
-    newest, last, done, found = bytes(await vault.newest()), "", 0, 0
+async def _wrap_again(keys: WrappedKeys, held: StillHeld, progress: Progress) -> int:
+    last, done, found = "", 0, 0
     while True:
         await held()
         with reaching_keys():
@@ -98,7 +101,7 @@ async def _wrap_again(vault: Vault, keys: WrappedKeys, held: StillHeld, progress
         if not page:
             return found
         for document in page:
-            if any(wrapped_under(value) != newest for value in generations(document)):
+            if not all([await keys.wrapper.is_newest(value) for value in generations(document)]):
                 await keys.wrap_again(document)
                 found += 1
         last, done = page[-1]["_id"], done + len(page)

@@ -5,6 +5,7 @@
     name     names of claims and idempotency keys, which may quote a search
     audit    heads of the audit chains
     signing  Ed25519, signs the tombstones of erased patients
+    wrapping wraps the keys of patients, directory and audit (`key_wrapping.py`)
 
 Purposes never share a secret, so that one can be replaced without touching what the others protect.
 """
@@ -23,7 +24,7 @@ from domain.errors import IntegrityFailure
 from storage.crypto.blind_index import TokenMaker
 from storage.crypto.wrapped_keys import WrappedKeys
 
-PURPOSES = ("index", "link", "name", "audit", "signing")
+PURPOSES = ("index", "link", "name", "audit", "signing", "wrapping")
 
 
 class ServiceKeys:

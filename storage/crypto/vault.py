@@ -181,6 +181,13 @@ class Vault:
             self._newest, self._checked = as_binary(newest["_id"]), self._clock()
         return self._newest
 
+    def forget(self) -> None:
+        """Look the newest data key up again before the next use."""
+        self._checked = float("-inf")
+
+    async def is_newest(self, wrapped: object) -> bool:
+        return isinstance(wrapped, bytes) and wrapped_under(wrapped) == bytes(await self.newest())
+
     async def wrap(self, keys: Sequence[tuple[str, bytes]]) -> list[Binary]:
         """Wrap `(key id, secret)` pairs, in order. Raises `Unavailable` when the master key cannot be used."""
         newest = await self.newest()

@@ -1,6 +1,6 @@
-"""Wrapped keys at rest: one document per owner in the key database, every generation of its key wrapped by the vault.
+"""Wrapped keys at rest: one document per owner in the key database, every generation of its key wrapped.
 
-    {_id: "Patient/123", wrapped: [CSFLE value of generation 1, 2, …], created: date, erased: null | date}
+    {_id: "Patient/123", wrapped: [wrapped generation 1, 2, …], created: date, erased: null | date}
 
 `patient_keys` holds the keys of patients, directory and audit, `index_keys` the service's own secrets. They live
 beside the vault, not beside the data: whoever restores a backup of the data must not bring an erased key back with
@@ -19,8 +19,9 @@ from bson.binary import Binary
 from pymongo.errors import BulkWriteError
 
 from domain.errors import Gone, IntegrityFailure
+from storage.crypto.key_wrapping import Wrapper
 from storage.crypto.sealing import SealingKey
-from storage.crypto.vault import SECRET_BYTES, Client, Document, Vault, durable, reaching_keys
+from storage.crypto.vault import SECRET_BYTES, Client, Document, durable, reaching_keys
 
 PAGE = 1000
 """Owners asked for in one command."""
@@ -72,11 +73,11 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 class WrappedKeys:
-    """The keys of many owners in one collection, unwrapped by the vault."""
+    """The keys of many owners in one collection, wrapped by the level above: `Vault` or `KeyWrapping`."""
 
-    def __init__(self, client: Client, database: str, collection: str, vault: Vault) -> None:
+    def __init__(self, client: Client, database: str, collection: str, wrapper: Wrapper) -> None:
         self.documents = durable(client[database][collection])
-        self._vault = vault
+        self.wrapper = wrapper
 
     async def find(self, owners: Iterable[str]) -> dict[str, OwnedKeys]:
         """The keys of each owner that has a document, with one command per 1,000 owners.
@@ -95,7 +96,7 @@ class WrappedKeys:
         with reaching_keys():
             document = await self.documents.find_one({"_id": owner})
         wrapped = generations(document or {})
-        return await self._vault.unwrap([(key_id(owner, n), value) for n, value in enumerate(wrapped, 1)])
+        return await self.wrapper.unwrap([(key_id(owner, n), value) for n, value in enumerate(wrapped, 1)])
 
     async def create(self, owners: Sequence[str]) -> None:
         """Give each owner a first key, unless it has one: of several writers that try at once, one wins.
@@ -117,7 +118,7 @@ class WrappedKeys:
         """A first key for each owner, stored by nobody yet. Whoever stores the documents makes them real."""
         secrets = [os.urandom(SECRET_BYTES) for _ in owners]
         names = [key_id(owner, 1) for owner in owners]
-        wrapped = await self._vault.wrap(list(zip(names, secrets, strict=True)))
+        wrapped = await self.wrapper.wrap(list(zip(names, secrets, strict=True)))
         now = datetime.now(UTC)
         return [
             NewKey(
@@ -142,7 +143,7 @@ class WrappedKeys:
                 raise Gone(f"{owner} was erased", code="deleted")
             present = generations(document)
             generation = len(present) + 1
-            wrapped = await self._vault.wrap([(key_id(owner, generation), os.urandom(SECRET_BYTES))])
+            wrapped = await self.wrapper.wrap([(key_id(owner, generation), os.urandom(SECRET_BYTES))])
             with reaching_keys():
                 # Matched on the whole array: neither a rival generation nor an erasure may be overwritten.
                 changed = await self.documents.update_one(
@@ -154,15 +155,15 @@ class WrappedKeys:
             await asyncio.sleep(0.01)
 
     async def wrap_again(self, document: Document) -> None:
-        """Wrap every generation of one stored document under the newest data key; damaged ones stay as they are.
+        """Wrap every generation of one stored document under the newest key above; damaged ones stay as they are.
 
         A key that changes meanwhile (a new generation, an erasure) is left alone: another pass finds it.
         """
         present = generations(document)
         names = [key_id(document["_id"], generation) for generation in range(1, len(present) + 1)]
-        secrets = await self._vault.unwrap(list(zip(names, present, strict=True)))
+        secrets = await self.wrapper.unwrap(list(zip(names, present, strict=True)))
         whole = [(name, secret) for name, secret in zip(names, secrets, strict=True) if secret is not None]
-        again = dict(zip((name for name, _ in whole), await self._vault.wrap(whole), strict=True))
+        again = dict(zip((name for name, _ in whole), await self.wrapper.wrap(whole), strict=True))
         wrapped = [again.get(name, value) for name, value in zip(names, present, strict=True)]
         with reaching_keys():
             await self.documents.update_one(
@@ -189,7 +190,7 @@ class WrappedKeys:
             for document in documents
             for generation, wrapped in enumerate(generations(document), 1)
         ]
-        secrets = dict(zip((name for name, _ in pairs), await self._vault.unwrap(pairs), strict=True))
+        secrets = dict(zip((name for name, _ in pairs), await self.wrapper.unwrap(pairs), strict=True))
         owned = []
         for document in documents:
             owner, newest = document["_id"], len(generations(document))

@@ -196,7 +196,7 @@ async def test_a_damaged_key_fails_its_own_entry_only(
     document = await keys.find_one({"_id": "Patient/1"}) or {}
     value = document["wrapped"][0]
     if damage == "flipped":
-        wrapped: Any = type(value)(value[:-1] + bytes([value[-1] ^ 1]), 6)
+        wrapped: Any = value[:-1] + bytes([value[-1] ^ 1])
     elif damage == "moved":
         wrapped = ((await keys.find_one({"_id": "Patient/2"})) or {})["wrapped"][0]
     else:
@@ -279,7 +279,7 @@ async def test_no_secret_is_stored_in_clear(keyring: Keyring, client: Any, datab
     for collection in await client[f"{database}_keys"].list_collection_names():
         async for raw in client[f"{database}_keys"][collection].find():
             assert link not in repr(raw).encode()
-            assert all(value.subtype == 6 and len(value) > 64 for value in raw.get("wrapped", ()))
+            assert all(len(value) > 60 for value in raw.get("wrapped", ()))
 
 
 def test_the_owner_of_a_resource_is_its_patient_or_the_directory() -> None:
