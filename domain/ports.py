@@ -12,6 +12,7 @@ from typing import Protocol
 from domain.audit import AuditEntry
 from domain.errors import DomainError, Issue
 from domain.identity import FhirJson, ResourceKey
+from domain.reading import Observed, Person
 from domain.revision import Description, Head, Receipt, Stored, Write
 from domain.search import Condition, HistoryKey, HistoryQuery, Inclusion, PageKey, ParsedSearch, SearchQuery
 
@@ -86,6 +87,13 @@ class RevisionStore(Protocol):
 
     async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
         """The owners of everything that satisfies the query: at most `limit` of either kind, in no order."""
+        ...
+
+    async def compartment(
+        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+    ) -> list[Stored]:
+        """Live resources of a patient's compartment, of these types, changed at or after `since`, in the order of their
+        names (`Type/id`), from the first name greater than `after`."""
         ...
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
@@ -205,6 +213,26 @@ class ReadContent(Protocol):
 
     def references(self, content: bytes, wanted: Sequence[Inclusion]) -> list[ResourceKey]:
         """The resources of this server that a resource points at by one of these inclusions, each once, in order."""
+        ...
+
+    def decoded(self, content: bytes) -> FhirJson:
+        """The resource itself."""
+        ...
+
+    def care(self, content: bytes) -> tuple[datetime | None, datetime | None] | None:
+        """When the care that a resource tells of happened, `[from, to)` and open where `None`; `None` if it has no date."""
+        ...
+
+    def observed(self, content: bytes) -> Observed:
+        """The kinds and the time of an observation."""
+        ...
+
+    def person(self, patient: FhirJson) -> Person:
+        """What a Patient is told apart by."""
+        ...
+
+    def lookups(self, patient: FhirJson) -> list[list[tuple[str, str]]]:
+        """Searches, as parameters, that find whoever may be this Patient; none when it says too little."""
         ...
 
 

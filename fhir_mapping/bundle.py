@@ -25,12 +25,20 @@ _instant = lru_cache(maxsize=64)(instant)
 _text = msgspec.json.Encoder().encode
 
 
+GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
+
+
 class FoundEntry(NamedTuple):
-    """One row of a search: the resource as stored, or why it cannot be shown (as `RevisionStore.open` returns them)."""
+    """One row of a search: the resource as stored, or why it cannot be shown (as `RevisionStore.open` returns them).
+
+    `score` and `grade` say how well a patient matches: https://hl7.org/fhir/R4/patient-operation-match.html
+    """
 
     key: ResourceKey
     content: bytes | DomainError
     mode: Literal["match", "include"] = "match"
+    score: float | None = None
+    grade: str | None = None
 
 
 class VersionEntry(NamedTuple):
@@ -132,12 +140,14 @@ def _found(opening: bytes, entry: FoundEntry) -> bytes:
     if isinstance(entry.content, DomainError):
         return _outcome_row(advisory(entry.content.issues))
     key = entry.key
-    return b'%b%b/%b","resource":%b,"search":{"mode":"%b"}}' % (
+    return b'%b%b/%b","resource":%b,"search":{%b"mode":"%b"%b}}' % (
         opening,
         key.type.encode(),
         key.id.encode(),
         entry.content,
+        b"" if entry.grade is None else b'"extension":[%b],' % _text({"url": GRADE, "valueCode": entry.grade}),
         entry.mode.encode(),
+        b"" if entry.score is None else b',"score":%b' % _text(entry.score),
     )
 
 

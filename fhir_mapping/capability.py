@@ -28,8 +28,15 @@ TYPE_INTERACTIONS = (
     "create",
     "search-type",
 )
-SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
-TYPE_OPERATIONS = (("validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate"),)
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
+_DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
+EVERY_TYPE = (("validate", f"{_DEFINITION}Resource-validate"),)
+OPERATIONS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "Patient": (("everything", f"{_DEFINITION}Patient-everything"), ("match", f"{_DEFINITION}Patient-match")),
+    "Observation": (("lastn", f"{_DEFINITION}Observation-lastn"),),
+}
+"""Operations of single types, each with the canonical URL of its definition."""
+COMPARTMENTS = ("patient", "encounter", "practitioner", "relatedPerson", "device")
 MAX_ADDRESSES = 16
 
 
@@ -91,6 +98,7 @@ class Capabilities:
                     "security": {"description": "Every request but this one needs a signed bearer token."},
                     "resource": self._resources,
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                    "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name}" for name in COMPARTMENTS],
                 }
             ],
         }
@@ -112,7 +120,10 @@ def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
     }
     if parameters:
         row["searchParam"] = [_parameter(parameter) for parameter in parameters]
-    row["operation"] = [{"name": code, "definition": definition} for code, definition in TYPE_OPERATIONS]
+        references = [parameter.name for parameter in parameters if parameter.type == "reference"]
+        row["searchInclude"] = ["*", *(f"{name}:{code}" for code in references)]
+    operations = (*EVERY_TYPE, *OPERATIONS.get(name, ()))
+    row["operation"] = [{"name": code, "definition": definition} for code, definition in operations]
     return row
 
 

@@ -7,17 +7,24 @@ index was written, so that `_include` and a chain can never disagree about where
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import msgspec
 
 from domain.identity import FhirJson, ResourceKey, parse_reference
+from domain.reading import Observed, Person
 from domain.search import Inclusion
+from fhir_mapping import person
 from fhir_mapping.extraction import Plan
+from fhir_mapping.range_paths import leading
 from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.search_values import moments
 from fhir_mapping.search_values.reference import local_reference
 
 _decode = msgspec.json.Decoder(dict).decode
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ContentReading:
@@ -30,7 +37,7 @@ class ContentReading:
         """See `domain.ports.ReadContent.references`."""
         resource: FhirJson = _decode(content)
         found: dict[ResourceKey, None] = {}
-        for codes, value in _plan(resource["resourceType"]).values(resource):
+        for codes, value in _references(resource["resourceType"]).values(resource):
             mine = [each for each in wanted if each.parameters is None or not set(each.parameters).isdisjoint(codes)]
             key = self._key(value) if mine else None
             if key is not None and any(each.target in (None, key.type) for each in mine):
@@ -44,9 +51,39 @@ class ContentReading:
         literal = parse_reference(local) if local is not None else None
         return literal.key if literal is not None else None
 
+    def decoded(self, content: bytes) -> FhirJson:
+        """See `domain.ports.ReadContent.decoded`."""
+        resource: FhirJson = _decode(content)
+        return resource
+
+    def care(self, content: bytes) -> tuple[datetime | None, datetime | None] | None:
+        """See `domain.ports.ReadContent.care`: the leading date of the type, the one searches sort by."""
+        resource: FhirJson = _decode(content)
+        found = [each for read, value in _dates(resource) if (each := read(value)) is not None]
+        return (_moment(found[0][0]), _moment(found[0][1])) if found else None
+
+    def observed(self, content: bytes) -> Observed:
+        """See `domain.ports.ReadContent.observed`."""
+        resource: FhirJson = _decode(content)
+        code = resource.get("code", {})
+        kinds = [f"{each.get('system', '')}|{each['code']}" for each in code.get("coding", ()) if "code" in each]
+        if not kinds and "text" in code:
+            kinds = ["text|" + " ".join(code["text"].casefold().split())]
+        care = self.care(content)
+        low, high = care if care is not None else (None, None)
+        return Observed(tuple(kinds), high if "effectivePeriod" in resource and high is not None else low)
+
+    def person(self, patient: FhirJson) -> Person:
+        """See `domain.ports.ReadContent.person`."""
+        return person.person_of(patient)
+
+    def lookups(self, patient: FhirJson) -> list[list[tuple[str, str]]]:
+        """See `domain.ports.ReadContent.lookups`."""
+        return person.lookups_of(patient)
+
 
 @cache
-def _plan(resource_type: str) -> Plan[str]:
+def _references(resource_type: str) -> Plan[str]:
     """Reads the references of a type; a reader is the code of a parameter that leads there."""
     plan: Plan[str] = Plan()
     for parameter in parameters_of(resource_type).values():
@@ -54,3 +91,26 @@ def _plan(resource_type: str) -> Plan[str]:
             for route in parameter.routes or ():
                 plan.add(route, parameter.code)
     return plan
+
+
+def _dates(resource: FhirJson) -> list[tuple[Any, Any]]:
+    """The values of the leading date of a resource, with how to read them."""
+    return [(readers[0], value) for readers, value in _leading_dates(resource["resourceType"]).values(resource)]
+
+
+@cache
+def _leading_dates(resource_type: str) -> Plan[Any]:
+    plan: Plan[Any] = Plan()
+    code = leading(resource_type)
+    for route in (parameters_of(resource_type)[code].routes or ()) if code is not None else ():
+        if route.type in moments.READERS:
+            plan.add(route, moments.READERS[route.type])
+    return plan
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    """A bound as a time; beyond the calendar it is open."""
+    try:
+        return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import time
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -37,11 +37,21 @@ class AcrossPlace(msgspec.Struct, frozen=True, array_like=True):
     places: tuple[Place, ...]
 
 
+class NamePlace(msgspec.Struct, frozen=True, array_like=True):
+    """An answer in the order of names (`Type/id`), and after which one its next page starts."""
+
+    pairs: tuple[tuple[str, str], ...]
+    after: str
+
+
 class HistoryPlace(msgspec.Struct, frozen=True, array_like=True):
     """A history and where its next page starts."""
 
     pairs: tuple[tuple[str, str], ...]
     after: HistoryKey
+
+
+AnyPlace: TypeAlias = SearchPlace | AcrossPlace | NamePlace | HistoryPlace
 
 
 class _Sealed(msgspec.Struct, array_like=True):
@@ -50,7 +60,7 @@ class _Sealed(msgspec.Struct, array_like=True):
     place: msgspec.Raw
 
 
-_Place = TypeVar("_Place", SearchPlace, AcrossPlace, HistoryPlace)
+_Place = TypeVar("_Place", SearchPlace, AcrossPlace, NamePlace, HistoryPlace)
 
 
 class PageLinks:
@@ -59,7 +69,7 @@ class PageLinks:
     def __init__(self, secret: bytes) -> None:
         self._cipher = AESGCM(secret)
 
-    def write(self, place: SearchPlace | AcrossPlace | HistoryPlace, *, path: str, subject: str) -> str:
+    def write(self, place: AnyPlace, *, path: str, subject: str) -> str:
         """The token for `place`, usable by `subject` on `path` for an hour."""
         expires = int(time.time()) + LIFETIME_SECONDS
         plain = msgspec.msgpack.encode(_Sealed(subject, expires, msgspec.Raw(msgspec.msgpack.encode(place))))

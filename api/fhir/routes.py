@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from api.fhir import bundles, histories, instance, operations, searches, system, typed
+from api.fhir import bundles, histories, instance, operations, patient_operations, searches, system, typed
 from api.fhir.service import Handler
 from domain.errors import NotFound, NotSupported
 
@@ -40,6 +40,15 @@ ROUTES: dict[str, dict[str, Route]] = {
     },
     "{type}/_search": {"POST": Route("search-type", searches.in_type, body="resource")},
     "{type}/_history": {"GET": Route("history-type", histories.of_type)},
+    "{type}/$lastn": {
+        "GET": Route("operation", patient_operations.lastn),
+        "POST": Route("operation", patient_operations.lastn, body="resource"),
+    },
+    "{type}/$match": {"POST": Route("operation", patient_operations.match, body="resource")},
+    "{type}/{id}/$everything": {
+        "GET": Route("operation", patient_operations.everything),
+        "POST": Route("operation", patient_operations.everything, body="resource"),
+    },
     "{type}/$validate": {"POST": Route("operation", operations.validate, body="resource")},
     "{type}/{id}": {
         "GET": Route("read", instance.read),

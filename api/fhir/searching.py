@@ -73,9 +73,12 @@ async def _several(service: Service, call: Call, scope: SearchScope, pairs: Pair
         pairs, places = place.pairs, {each.type: each.after for each in place.places}
     own = [pair for pair in pairs if pair[0] != "_type"]
     by_type = {name: _parsed(service, call, scope, name, own) for name in places}
-    queries = [msgspec.structs.replace(parsed.query, after=places[name]) for name, parsed in by_type.items()]
     parsed = _in_common(list(by_type.values()), [pair for pair in pairs if pair[0] == "_type"])
     sorted_by = dict(parsed.applied).get("_sort")
+    queries = [
+        msgspec.structs.replace(each.query, after=places[name], sort=each.query.sort if sorted_by else "_id")
+        for name, each in by_type.items()
+    ]
     found = await search_across(service.parts, call.occasion, queries, parsed.inclusions, sorted_by=sorted_by)
     next_place = AcrossPlace(tuple(pairs), found.rest) if found.rest else None
     return Results(found.matches, found.included, found.total, _next_url(service, call, scope, next_place), parsed)

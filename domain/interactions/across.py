@@ -119,7 +119,8 @@ async def _total(parts: Parts, queries: Sequence[SearchQuery], found: int, *, co
         return found
     counting = [msgspec.structs.replace(query, count=0) for query in queries]
     pages = await side_by_side(parts.store.find, counting, at_once=AT_ONCE)
-    return sum(page.total or 0 for page in pages)
+    totals = [page.total for page in pages if page.total is not None]
+    return sum(totals) if len(totals) == len(pages) else None
 
 
 def _uncounted(query: SearchQuery, count: int) -> SearchQuery:

@@ -187,6 +187,20 @@ class MemoryRevisionStore:
         whole = msgspec.structs.replace(query, count=limit, after=None, sort="place", order=(), total="none")
         return (await self.find(whole)).matches if limit else []
 
+    async def compartment(
+        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+    ) -> list[Stored]:
+        rows = [
+            row.stored
+            for row in self._newest.values()
+            if patient in row.description.patients
+            and row.stored.head.key.type in types
+            and not row.stored.head.deleted
+            and (since is None or row.stored.head.recorded >= since)
+            and str(row.stored.head.key) > after
+        ]
+        return sorted(rows, key=lambda stored: str(stored.head.key))[:count]
+
     async def history(self, query: HistoryQuery) -> Versions:
         heads = [row.stored for row in self._versions.values() if self._selected(row.stored.head, query)]
         heads.sort(key=lambda stored: _moment(stored.head), reverse=True)

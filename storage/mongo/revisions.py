@@ -6,6 +6,7 @@ Contract: the port's docstrings; held to `tests/contracts/revision_store.py`. Sh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from domain.candidates import MAX_OPENED, Page, needs_opening
 from domain.errors import DomainError
@@ -82,6 +83,11 @@ class MongoRevisionStore:
         found = await self._searches.all(query, MAX_OPENED)
         patients = dict.fromkeys(one.head.patient for one in found if one.head.patient is not None)
         return Owners(list(patients)[:limit], [one for one in found if one.head.patient is None][:limit])
+
+    async def compartment(
+        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+    ) -> list[Stored]:
+        return await self._joins.compartment(patient, types=types, since=since, after=after, count=count)
 
     async def history(self, query: HistoryQuery) -> Versions:
         return await self._histories.history(query)

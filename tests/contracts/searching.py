@@ -182,3 +182,15 @@ class SearchingContract:
         assert list(owners.patients) == ["x"]
         assert [one.head.key.id for one in owners.unowned] == ["1"]
         assert len((await store.owners(SearchQuery("Device"), limit=2)).unowned) == 2
+
+    async def test_a_compartment_comes_in_the_order_of_names(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        await five(store, "DeviceMetric")
+        types = ["DeviceMetric", "Device"]
+        found = [str(one.head.key) for one in await store.compartment("x", types=types, since=None, after="", count=9)]
+        assert found == ["Device/4", "Device/5", "DeviceMetric/4", "DeviceMetric/5"]
+        for number, name in enumerate(found):
+            rest = await store.compartment("x", types=types, since=None, after=name, count=2)
+            assert [str(one.head.key) for one in rest] == found[number + 1 : number + 3]
+        assert len(await store.compartment("x", types=["Device"], since=at(-4), after="", count=9)) == 1
+        assert await store.compartment("z", types=types, since=None, after="", count=9) == []
