@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 
 from api import docs, health, wiring
+from api.background import repeated
 from api.fhir.surface import FhirSurface
 from api.logs import configure
 from api.settings import Settings, load_settings
@@ -37,7 +38,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         async with wiring.opened(chosen) as parts:
             app.state.fhir = wiring.fhir_surface(chosen, parts)
             app.state.ready = parts.ready
-            yield
+            async with repeated("jobs", parts.work):
+                yield
 
     return Litestar(
         route_handlers=[fhir, *docs.HANDLERS, *health.HANDLERS],

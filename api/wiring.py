@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from api.auth import authenticator
+from api.background import repeated
 from api.fhir.paging import PageLinks
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
@@ -22,7 +23,10 @@ from api.settings import Settings, UnusableSettings
 from domain.audit import AuditEntry
 from domain.errors import Unavailable
 from domain.interactions.parts import Parts
+from domain.operations.known_parameters import KnownParameters
+from domain.operations.reindex import work
 from fhir_mapping.capability import Capabilities, ParameterRow
+from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.inspection import Inspection
 from fhir_mapping.patches import PatchDocuments
@@ -41,6 +45,7 @@ from storage.mongo.audit import MongoAuditTrail
 from storage.mongo.erasure import erase_patient
 from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
+from storage.mongo.jobs import MongoJobs
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
 from storage.mongo.tombstones import Tombstone
@@ -58,6 +63,13 @@ class Opened(NamedTuple):
     store: MongoRevisionStore
     trail: MongoAuditTrail
     parts: Parts
+    jobs: MongoJobs
+    custom: CustomParameters
+
+    async def work(self) -> None:
+        """Carry out the jobs there are; for the server's own processes."""
+        while await work(self.parts, self.jobs):
+            pass
 
     async def ready(self) -> None:
         """Raise `Unavailable` while the database does not answer."""
@@ -91,11 +103,17 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         await create_collections(database)
         keyring = await open_keyring(settings, client)
         try:
-            describe = IndexTerms(settings.fhir_base)
+            custom = CustomParameters()
+            describe = IndexTerms(settings.fhir_base, custom)
             store = MongoRevisionStore(database, keyring, Inspection(describe, now))
             trail = MongoAuditTrail(database, keyring)
             try:
-                yield Opened(client, database, keyring, store, trail, parts_of(store, trail, settings.fhir_base))
+                parts = parts_of(store, trail, settings.fhir_base, describe, custom)
+                jobs = MongoJobs(database, keyring.service.tokens)
+                known = KnownParameters(parts, jobs, custom)
+                await known.refresh()
+                async with repeated("search parameters", known.refresh):
+                    yield Opened(client, database, keyring, store, trail, parts, jobs, custom)
             finally:
                 await store.close()
                 await trail.close()
@@ -124,14 +142,16 @@ async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
         raise UnusableSettings(str(error)) from error
 
 
-def parts_of(store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str) -> Parts:
+def parts_of(
+    store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str, describe: IndexTerms, custom: CustomParameters
+) -> Parts:
     """The ports of the use cases; `base_url` is the address under which references mean this server."""
     return Parts(
         store=store,
         trail=trail,
         validate=Validation(),
-        describe=IndexTerms(base_url),
-        search=QueryStrings(base_url),
+        describe=describe,
+        search=QueryStrings(base_url, now, custom),
         links=ResourceLinks(),
         patches=PatchDocuments(),
         clock=now,
@@ -161,6 +181,8 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         ),
         capability=capabilities().body(settings.fhir_base),
         types=frozenset(RESOURCE_TYPES),
+        jobs=opened.jobs,
+        custom=opened.custom,
     )
     return FhirSurface(service, authenticator(settings).authenticate, settings.fhir_base)
 

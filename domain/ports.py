@@ -12,9 +12,8 @@ from typing import Protocol
 from domain.audit import AuditEntry
 from domain.errors import DomainError, Issue
 from domain.identity import FhirJson, ResourceKey
-from domain.reading import Observed, Person
 from domain.revision import Description, Head, Receipt, Stored, Write
-from domain.search import Condition, HistoryKey, HistoryQuery, Inclusion, PageKey, ParsedSearch, SearchQuery
+from domain.search import Condition, HistoryKey, HistoryQuery, PageKey, ParsedSearch, SearchQuery
 
 
 class SearchPage(Protocol):
@@ -94,6 +93,11 @@ class RevisionStore(Protocol):
     ) -> list[Stored]:
         """Live resources of a patient's compartment, of these types, changed at or after `since`, in the order of their
         names (`Type/id`), from the first name greater than `after`."""
+        ...
+
+    async def walk(self, *, types: Sequence[str], since: datetime | None, after: str, count: int) -> list[Stored]:
+        """Live resources of these types, changed at or after `since`, in the order of their names, from the first name
+        greater than `after`. For background work: no caller, so access narrows nothing."""
         ...
 
     async def history(self, query: HistoryQuery) -> HistoryPage:
@@ -188,6 +192,10 @@ class ParseSearch(Protocol):
         `InvalidRequest` for a type it never holds. https://hl7.org/fhir/R4/compartmentdefinition.html"""
         ...
 
+    def types(self) -> Sequence[str]:
+        """Every resource type there is."""
+        ...
+
     def types_within(self, kind: str) -> Sequence[str]:
         """The types a kind of compartment may hold, sorted. Raises `NotFound` for an unknown kind."""
         ...
@@ -205,34 +213,6 @@ class Links(Protocol):
 
     def conditional(self, content: FhirJson) -> list[str]:
         """The conditional references (`Patient?identifier=…`) in the resource, each once."""
-        ...
-
-
-class ReadContent(Protocol):
-    """What searches read from resources they have opened. Implemented by `fhir_mapping.reading`."""
-
-    def references(self, content: bytes, wanted: Sequence[Inclusion]) -> list[ResourceKey]:
-        """The resources of this server that a resource points at by one of these inclusions, each once, in order."""
-        ...
-
-    def decoded(self, content: bytes) -> FhirJson:
-        """The resource itself."""
-        ...
-
-    def care(self, content: bytes) -> tuple[datetime | None, datetime | None] | None:
-        """When the care that a resource tells of happened, `[from, to)` and open where `None`; `None` if it has no date."""
-        ...
-
-    def observed(self, content: bytes) -> Observed:
-        """The kinds and the time of an observation."""
-        ...
-
-    def person(self, patient: FhirJson) -> Person:
-        """What a Patient is told apart by."""
-        ...
-
-    def lookups(self, patient: FhirJson) -> list[list[tuple[str, str]]]:
-        """Searches, as parameters, that find whoever may be this Patient; none when it says too little."""
         ...
 
 

@@ -1,11 +1,15 @@
-"""What searches and operations read from resources they have opened, free of FHIR's shape."""
+"""What searches and operations read from resources they have opened, free of FHIR's shape: a port and its values."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
+
+from domain.identity import FhirJson, ResourceKey
+from domain.search import Inclusion
 
 
 class Observed(NamedTuple):
@@ -28,3 +32,31 @@ class Person(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "Person(…)"
+
+
+class ReadContent(Protocol):
+    """What searches read from resources they have opened. Implemented by `fhir_mapping.reading`."""
+
+    def references(self, content: bytes, wanted: Sequence[Inclusion]) -> list[ResourceKey]:
+        """The resources of this server that a resource points at by one of these inclusions, each once, in order."""
+        ...
+
+    def decoded(self, content: bytes) -> FhirJson:
+        """The resource itself, its decimals exact."""
+        ...
+
+    def care(self, content: bytes) -> tuple[datetime | None, datetime | None] | None:
+        """When the care that a resource tells of happened, `[from, to)` and open where `None`; `None` if it has no date."""
+        ...
+
+    def observed(self, content: bytes) -> Observed:
+        """The kinds and the time of an observation."""
+        ...
+
+    def person(self, patient: FhirJson) -> Person:
+        """What a Patient is told apart by."""
+        ...
+
+    def lookups(self, patient: FhirJson) -> list[list[tuple[str, str]]]:
+        """Searches, as parameters, that find whoever may be this Patient; none when it says too little."""
+        ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -97,6 +97,13 @@ class Description(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Description({len(self.terms)} terms)"
+
+
+class Described(NamedTuple):
+    """A version that is stored already, with a new description."""
+
+    head: Head
+    description: Description
 
 
 class Change(msgspec.Struct, frozen=True):

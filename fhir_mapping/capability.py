@@ -31,9 +31,12 @@ TYPE_INTERACTIONS = (
 SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
 EVERY_TYPE = (("validate", f"{_DEFINITION}Resource-validate"),)
+REINDEX = "urn:chartvault:OperationDefinition:reindex"
+"""Our own: R4 defines no operation that makes an index again."""
 OPERATIONS: Mapping[str, Sequence[tuple[str, str]]] = {
     "Patient": (("everything", f"{_DEFINITION}Patient-everything"), ("match", f"{_DEFINITION}Patient-match")),
     "Observation": (("lastn", f"{_DEFINITION}Observation-lastn"),),
+    "SearchParameter": (("reindex", REINDEX),),
 }
 """Operations of single types, each with the canonical URL of its definition."""
 COMPARTMENTS = ("patient", "encounter", "practitioner", "relatedPerson", "device")
@@ -98,6 +101,7 @@ class Capabilities:
                     "security": {"description": "Every request but this one needs a signed bearer token."},
                     "resource": self._resources,
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                    "operation": [{"name": "reindex", "definition": REINDEX}],
                     "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name}" for name in COMPARTMENTS],
                 }
             ],

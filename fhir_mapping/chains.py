@@ -26,8 +26,19 @@ Parse: TypeAlias = Callable[[str, str, str, int], Condition]
 """`(resource type, name, value, hops left)` to a condition of that type."""
 
 
-def linked(parse: Parse, parameter: SearchParameter, wanted: str | None, chain: str, value: str, hops: int) -> Linked:
-    """The chain on `parameter`; `wanted` is the type its modifier names. Raises `InvalidRequest` or `Unknown`."""
+def linked(
+    parse: Parse,
+    has: Callable[[str, str], bool],
+    parameter: SearchParameter,
+    wanted: str | None,
+    chain: str,
+    value: str,
+    hops: int,
+) -> Linked:
+    """The chain on `parameter`; `wanted` is the type its modifier names, `has` tells whether a type has a parameter.
+
+    Raises `InvalidRequest` or `Unknown`.
+    """
     code = parameter.code
     if parameter.kind != "reference":
         raise Unknown(f"'{code}' is not a reference, so '{shown(chain)}' cannot follow it")
@@ -35,9 +46,10 @@ def linked(parse: Parse, parameter: SearchParameter, wanted: str | None, chain: 
         raise TooCostly(f"A chain has up to {MAX_HOPS} hops", expression=code)
     if wanted is not None and wanted not in parameter.targets:
         raise InvalidRequest(f"'{code}' cannot point at '{shown(wanted)}'", expression=code)
+    first = parse_name(chain).code
     queries: list[SearchQuery] = []
     refused: list[InvalidRequest | Unknown] = []
-    for target in [wanted] if wanted else [t for t in parameter.targets if _has_parameter(t, chain)]:
+    for target in [wanted] if wanted else [t for t in parameter.targets if chain.startswith(HAS) or has(t, first)]:
         try:
             queries.append(SearchQuery(target, (parse(target, chain, value, hops - 1),), total="none"))
         except TooCostly:
@@ -47,10 +59,6 @@ def linked(parse: Parse, parameter: SearchParameter, wanted: str | None, chain: 
     if not queries:
         raise refused[0] if refused else Unknown(f"Nothing '{code}' points at has the parameter '{shown(chain)}'")
     return Linked(code, tuple(queries))
-
-
-def _has_parameter(resource_type: str, chain: str) -> bool:
-    return chain.startswith(HAS) or parse_name(chain).code in parameters_of(resource_type)
 
 
 def having(parse: Parse, resource_type: str, name: str, value: str, hops: int) -> Having:

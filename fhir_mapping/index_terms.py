@@ -17,6 +17,7 @@ from domain.revision import Description
 from domain.search import IndexTerm
 from fhir_mapping.compartments import membership_of
 from fhir_mapping.composites import composite_of, keyed_paths, number_measures
+from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.extraction import Plan, Route
 from fhir_mapping.filing import CompositeReader, Filed, MeasureReader, MomentReader, Reader, TermReader
 from fhir_mapping.outline import outline_of
@@ -41,7 +42,9 @@ def _nothing(_value: Any) -> Forms:
 class IndexTerms:
     """Describes resources. `base` is the server's own base URL: references under it count as relative ones."""
 
-    def __init__(self, base: str | None = None) -> None:
+    def __init__(self, base: str | None = None, custom: CustomParameters | None = None) -> None:
+        self._custom = custom or CustomParameters()
+        self._generation = self._custom.generation
         self._base = base.rstrip("/") if base else None
         self._kinds: dict[str, dict[str, Callable[[Any], Forms]]] = {
             "token": token.FORMS,
@@ -77,6 +80,9 @@ class IndexTerms:
 
     def filed(self, content: FhirJson, resource_type: str) -> Filed:
         """Everything that is filed of a checked resource. Raises `TooCostly` above `MAX_TERMS`."""
+        if self._generation != self._custom.generation:
+            self._generation = self._custom.generation
+            self._plans.clear()
         plan = self._plans.get(resource_type) or self._plan(resource_type)
         filed = Filed()
         for readers, value in plan.values(content):
@@ -90,7 +96,7 @@ class IndexTerms:
         plan: Plan[Reader] = Plan()
         filed: set[tuple[Any, ...]] = set()
         keyed = keyed_paths(resource_type)
-        for parameter in parameters_of(resource_type).values():
+        for parameter in (*parameters_of(resource_type).values(), *self._custom.filed(resource_type)):
             if parameter.code in NATIVE or not parameter.expression:
                 continue
             if parameter.kind == "composite":
@@ -100,6 +106,8 @@ class IndexTerms:
             routes = parameter.routes
             if routes is None:
                 plan.add_evaluated(parameter.expression, reader_of)
+                if parameter.kind in RANGES:
+                    plan.add_evaluated(parameter.expression, partial(_evaluated_ranges, parameter))
             for route in routes or ():
                 plan.add(route, reader_of(route.type))
                 path = path_of(parameter, route)
@@ -125,7 +133,7 @@ class IndexTerms:
         """How values of a FHIR type become terms. `_profile` and `_source` do without URL segments."""
         code = parameter.code
         if is_personal(parameter):
-            return TermReader(partial(_calendar_forms, moments.READERS[type_name]), code)
+            return TermReader(partial(_calendar_forms, moments.READERS.get(type_name, _no_interval)), code)
         if parameter.kind == "string" and code != "phonetic":
             return TermReader(string.forms_of(parameter, type_name) or _nothing, code, scoped=parameter.scoped)
         flat = parameter.kind == "uri" and code.startswith("_")
@@ -137,6 +145,16 @@ class IndexTerms:
 def _calendar_forms(read: Callable[[Any], moments.Interval | None], value: Any) -> Forms:
     interval = read(value)
     return [] if interval is None else calendar.forms(interval)
+
+
+def _no_interval(_value: Any) -> None:
+    return None
+
+
+def _evaluated_ranges(parameter: SearchParameter, type_name: str) -> Reader:
+    """How values that only evaluation finds become ranges, under the name of their parameter."""
+    reader = _range_reader(parameter, Route((), type_name), f"?{parameter.code}")
+    return reader or TermReader(_nothing, parameter.code)
 
 
 def _range_reader(parameter: SearchParameter, route: Route, path: str) -> Reader | None:

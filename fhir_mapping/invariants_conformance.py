@@ -50,6 +50,12 @@ def _kind(kind: str, *, needs: str = "", lacks: str = "") -> Callable[[Node], bo
     )
 
 
+def _can_be_evaluated(value: Node) -> bool:
+    from fhir_mapping.custom_parameters import problem_of  # only conformance resources need it
+
+    return problem_of(value) is None
+
+
 def _official(url: str) -> str | None:
     """The kind of an official search parameter, `None` for any other URL."""
     from fhir_mapping.search_parameters import parameters_of  # only conformance resources need it
@@ -175,6 +181,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "A composite has two components or more",
             lambda v: v.get("type") != "composite" or len(v.get("component", ())) > 1,
             ".component",
+        ),
+        that(
+            "search-expression",
+            "The expression is FHIRPath that can be evaluated here, and names elements of the base",
+            _can_be_evaluated,
+            ".expression",
         ),
         that("search-type", "The type is that of the parameter it derives from", _derived_type, ".type"),
         that("search-base", "The base includes that of the parameter it derives from", _derived_base, ".base"),

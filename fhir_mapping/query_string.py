@@ -14,9 +14,10 @@ from typing import Literal
 
 from domain.errors import InvalidRequest, TooCostly
 from domain.identity import ID, ResourceKey
-from domain.search import Condition, Inclusion, Listed, ParsedSearch, SearchQuery, SortKey
+from domain.search import Condition, Inclusion, Listed, Opened, ParsedSearch, SearchQuery, SortKey
 from fhir_mapping.chains import HAS, MAX_HOPS, having, linked
 from fhir_mapping.compartments import types_within, within
+from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.inclusions import inclusion, is_inclusion, require_few
 from fhir_mapping.parameter_conditions import ParameterConditions, require_modifier
 from fhir_mapping.range_paths import is_leading
@@ -50,7 +51,13 @@ _TOTALS: dict[str, Literal["none", "bounded", "accurate"]] = {
 class QueryStrings:
     """Parses searches. `base` is the server's own base URL, `now` the clock that `ap` measures from."""
 
-    def __init__(self, base: str | None = None, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        base: str | None = None,
+        now: Callable[[], datetime] | None = None,
+        custom: CustomParameters | None = None,
+    ) -> None:
+        self._custom = custom or CustomParameters()
         self._base = base.rstrip("/") if base else None
         self._conditions = ParameterConditions(self._base, now or (lambda: datetime.now(UTC)))
 
@@ -89,6 +96,13 @@ class QueryStrings:
         """See `domain.ports.ParseSearch.within`."""
         return within(compartment, resource_type)
 
+    def types(self) -> tuple[str, ...]:
+        """See `domain.ports.ParseSearch.types`."""
+        return RESOURCE_TYPES
+
+    def _has(self, resource_type: str, code: str) -> bool:
+        return code in parameters_of(resource_type) or self._custom.get(resource_type, code) is not None
+
     def types_within(self, kind: str) -> tuple[str, ...]:
         """See `domain.ports.ParseSearch.types_within`."""
         return types_within(kind)
@@ -99,11 +113,13 @@ class QueryStrings:
         if name == "_list":
             return _listed(value)
         code, modifier, chain = parse_name(name)
-        parameter = parameters_of(resource_type).get(code)
+        parameter = parameters_of(resource_type).get(code) or self._custom.get(resource_type, code)
         if parameter is None:
+            if self._custom.pending(resource_type, code):
+                raise Unknown(f"'{shown(code)}' is still being indexed: it finds nothing yet")
             raise Unknown(f"'{shown(name)}' is not a search parameter of {resource_type}")
         if chain is not None:
-            return linked(self._condition, parameter, modifier, chain, value, hops)
+            return linked(self._condition, self._has, parameter, modifier, chain, value, hops)
         require_modifier(parameter, modifier)
         values = [each for each in split(value, ",") if each]
         if not values:
@@ -111,6 +127,8 @@ class QueryStrings:
         if len(values) > MAX_ALTERNATIVES:
             raise TooCostly(f"'{code}' takes up to {MAX_ALTERNATIVES} alternatives", expression=code)
         condition = self._conditions.of(parameter, modifier, values)
+        if isinstance(condition, Opened) and code not in parameters_of(resource_type):
+            raise InvalidRequest(f"'{shown(name)}' is not supported", code="not-supported", expression=code)
         if condition is None:
             raise Unknown(f"Searching by '{code}' is not supported yet")
         return condition

@@ -36,8 +36,11 @@ _LEADING = (
 
 
 def path_of(parameter: SearchParameter, route: Route) -> str:
-    """The path of a route; one with a filter has the name of its parameter, since no other reads the same values."""
-    if any(isinstance(step, Filter) for step in route.steps):
+    """The path of a route; one with a filter has the name of its parameter, since no other reads the same values.
+
+    So has a parameter of one's own: it must not depend on which official one reads the element too.
+    """
+    if parameter.own or any(isinstance(step, Filter) for step in route.steps):
         return f"?{parameter.code}"
     return ".".join(step for step in route.steps if isinstance(step, str))
 

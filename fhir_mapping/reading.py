@@ -18,6 +18,7 @@ from domain.reading import Observed, Person
 from domain.search import Inclusion
 from fhir_mapping import person
 from fhir_mapping.extraction import Plan
+from fhir_mapping.json_text import parse
 from fhir_mapping.range_paths import leading
 from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.search_values import moments
@@ -53,7 +54,7 @@ class ContentReading:
 
     def decoded(self, content: bytes) -> FhirJson:
         """See `domain.ports.ReadContent.decoded`."""
-        resource: FhirJson = _decode(content)
+        resource: FhirJson = parse(content)
         return resource
 
     def care(self, content: bytes) -> tuple[datetime | None, datetime | None] | None:

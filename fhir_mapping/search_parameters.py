@@ -28,6 +28,7 @@ class SearchParameter(msgspec.Struct, frozen=True):
 
     `kind` is the search parameter type (`token`, `date` …). `aims` are the declared targets of a reference, `None` for
     any. `systems` are the code systems that a `code` implies. `components` of a composite: (code, kind, expression).
+    `own` marks one that is not of the official definitions.
     """
 
     resource_type: str
@@ -37,6 +38,7 @@ class SearchParameter(msgspec.Struct, frozen=True):
     aims: frozenset[str] | None = None
     systems: frozenset[str] = frozenset()
     components: tuple[tuple[str, str, str], ...] = ()
+    own: bool = False
 
     @property
     def indexed(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from api.fhir import bundles, histories, instance, operations, patient_operations, searches, system, typed
+from api.fhir import bundles, histories, instance, operations, patient_operations, reindexing, searches, system, typed
 from api.fhir.service import Handler
 from domain.errors import NotFound, NotSupported
 
@@ -31,6 +31,8 @@ ROUTES: dict[str, dict[str, Route]] = {
     "_search": {"POST": Route("search-system", searches.in_system, body="resource")},
     "metadata": {"GET": Route("capabilities", system.capabilities, public=True)},
     "_history": {"GET": Route("history-system", histories.system)},
+    "$reindex": {"POST": Route("operation", reindexing.reindex, body="resource")},
+    "$reindex/{id}": {"GET": Route("operation", reindexing.job)},
     "{type}": {
         "GET": Route("search-type", searches.in_type),
         "POST": Route("create", typed.create, body="resource"),
@@ -45,6 +47,10 @@ ROUTES: dict[str, dict[str, Route]] = {
         "POST": Route("operation", patient_operations.lastn, body="resource"),
     },
     "{type}/$match": {"POST": Route("operation", patient_operations.match, body="resource")},
+    "{type}/{id}/$reindex": {
+        "GET": Route("operation", reindexing.jobs),
+        "POST": Route("operation", reindexing.reindex, body="resource"),
+    },
     "{type}/{id}/$everything": {
         "GET": Route("operation", patient_operations.everything),
         "POST": Route("operation", patient_operations.everything, body="resource"),
@@ -72,6 +78,8 @@ def shape_of(segments: tuple[str, ...]) -> str:
     if not segments:
         return ""
     first = segments[0]
+    if first == "$reindex" and len(segments) == 2:
+        return "$reindex/{id}"
     if first[0] in "_$" or first == "metadata":
         return "/".join(segments)
     names = ["{type}", "{id}", "{inner}", "{version}"]

@@ -9,6 +9,7 @@ from api.fhir.exchange import Exchange, Reply
 from api.fhir.paging import PageLinks
 from domain.identity import ResourceKey, parse_id
 from domain.interactions.parts import Occasion, Parts
+from domain.jobs import CustomSearch, Jobs
 
 
 class Limits(NamedTuple):
@@ -34,6 +35,8 @@ class Service(NamedTuple):
     limits: Limits
     capability: bytes
     types: frozenset[str]
+    jobs: Jobs
+    custom: CustomSearch
 
 
 class Call(NamedTuple):

@@ -23,10 +23,10 @@ from domain.ports import (
     NewId,
     ParseSearch,
     Patches,
-    ReadContent,
     RevisionStore,
     Validate,
 )
+from domain.reading import ReadContent
 from domain.revision import Head, Receipt, Stored
 
 

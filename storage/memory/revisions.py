@@ -201,6 +201,11 @@ class MemoryRevisionStore:
         ]
         return sorted(rows, key=lambda stored: str(stored.head.key))[:count]
 
+    async def walk(self, *, types: Sequence[str], since: datetime | None, after: str, count: int) -> list[Stored]:
+        heads = [row.stored for row in self._newest.values() if row.stored.head.key.type in types]
+        live = [one for one in heads if not one.head.deleted and (since is None or one.head.recorded >= since)]
+        return sorted((one for one in live if str(one.head.key) > after), key=lambda one: str(one.head.key))[:count]
+
     async def history(self, query: HistoryQuery) -> Versions:
         heads = [row.stored for row in self._versions.values() if self._selected(row.stored.head, query)]
         heads.sort(key=lambda stored: _moment(stored.head), reverse=True)

@@ -25,7 +25,7 @@ from domain.identity import FhirJson, ResourceKey
 from domain.revision import Head, Stored
 
 REVISIONS, RESOURCES, AUDIT, HEADS = "revisions", "resources", "audit", "audit_heads"
-CLAIMS, RECEIPTS = "claims", "idempotency"
+CLAIMS, RECEIPTS, JOBS = "claims", "idempotency", "jobs"
 
 
 class RevisionDocument(TypedDict):
@@ -120,6 +120,24 @@ class ReceiptDocument(TypedDict):
     fingerprint: bytes  # hash of the request
     outcomes: Sequence[Sequence[Any]]  # plain: [status, "Type/id/version"]
     at: datetime  # plain
+
+
+class JobDocument(TypedDict, total=False):
+    """`jobs`: background work (`domain/jobs.py`), and the lock `runner` that lets one job run at a time."""
+
+    _id: str  # plain: "<SearchParameter id>.<version>", an id of our own, or "runner"
+    types: Sequence[str]  # plain: resource types described again
+    state: str  # plain
+    turn: int  # plain
+    cursor: str  # plain: "Type/id" of the last resource described
+    done: int  # plain
+    total: int | None  # plain
+    fence: int  # plain: number of the claim; a later one shuts out an earlier one
+    problem: str | None  # plain: a sentence of ours
+    created: datetime  # plain
+    started: datetime | None  # plain
+    updated: datetime | None  # plain
+    until: datetime  # plain: of "runner": how long its holder may go on without a sign
 
 
 class Sealed(NamedTuple):

@@ -27,6 +27,10 @@ _process = int.from_bytes(os.urandom(2)) & 0x3FF
 _numbers = itertools.count()
 
 
+INDEX_FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges")
+"""Everything `index_entries` may give."""
+
+
 def index_entries(resource_type: str, described: Description, tokens: TokenMaker) -> dict[str, Any]:
     """The fields that searches of a resource use. Empty ones are left out: an absent array has no index entry."""
     entries: dict[str, Any] = {"terms": sorted(tokens.tokens(resource_type, described.terms))}

@@ -13,7 +13,7 @@ from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid
 
 from storage.mongo.client import Database
-from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES, REVISIONS
+from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
 
 DAY_SECONDS = 86_400
@@ -52,6 +52,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("recorded", name="recorded"),
     ),
     HEADS: (),
+    JOBS: (),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
 }

@@ -7,7 +7,6 @@ is a few dozen kilobytes instead of a thousand records.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain.identity import ResourceKey
@@ -18,7 +17,6 @@ from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
 from storage.mongo.failures import translated
 from storage.mongo.planning import plan_of
-from storage.mongo.search import BATCH
 
 
 class Owners(NamedTuple):
@@ -63,31 +61,6 @@ class Joins:
                 found = self._resources.find(nobodys, CURRENT_FIELDS, limit=limit, max_time_ms=self._search_ms)
                 unowned = [stored_resource(document) async for document in found]
         return Owners([owner for owner in owners if owner is not None][:limit], unowned)
-
-    async def compartment(
-        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
-    ) -> list[Stored]:
-        """See `domain.ports.RevisionStore.compartment`: a range of the index on compartments, in its own order."""
-        # Names sort as (type, id) does: no type's name goes on where another one's ends with a slash.
-        first = {"$gte": after.partition("/")[0]} if after else {}
-        selected: Document = {
-            "compartments": patient,
-            "type": {"$in": list(types), **first},
-            "_id": {"$gt": after},
-            "deleted": False,
-        }
-        if since is not None:
-            selected["updated"] = {"$gte": since}
-        cursor = self._resources.find(
-            selected,
-            CURRENT_FIELDS,
-            sort=[("type", 1), ("_id", 1)],
-            limit=count,
-            batch_size=BATCH,
-            max_time_ms=self._search_ms,
-        )
-        with translated("The record was not read"):
-            return [stored_resource(document) async for document in cursor]
 
 
 def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:

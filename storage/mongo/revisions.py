@@ -22,6 +22,7 @@ from storage.mongo.idempotency import Idempotency
 from storage.mongo.joins import Joins, Owners
 from storage.mongo.reads import Reads
 from storage.mongo.search import SEARCH_MS, Searches
+from storage.mongo.walks import Walks
 
 
 class MongoRevisionStore:
@@ -45,6 +46,7 @@ class MongoRevisionStore:
         self._searches = Searches(
             database, keyring.service.tokens, open=self._reads.open, inspect=inspect, search_ms=search_ms
         )
+        self._walks = Walks(database, search_ms=search_ms)
         self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
         self._histories = Histories(database, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
@@ -87,7 +89,10 @@ class MongoRevisionStore:
     async def compartment(
         self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
     ) -> list[Stored]:
-        return await self._joins.compartment(patient, types=types, since=since, after=after, count=count)
+        return await self._walks.compartment(patient, types=types, since=since, after=after, count=count)
+
+    async def walk(self, *, types: Sequence[str], since: datetime | None, after: str, count: int) -> list[Stored]:
+        return await self._walks.walk(types=types, since=since, after=after, count=count)
 
     async def history(self, query: HistoryQuery) -> Versions:
         return await self._histories.history(query)

@@ -13,11 +13,15 @@ from pymongo import MongoClient
 
 from domain.audit import AuditEntry
 from domain.identity import FhirJson, ResourceKey
+from domain.jobs import Job
 from domain.protection import Protection
 from domain.revision import Change, Claim, Receipt, Stored, Write, next_revision, tombstone
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
+from storage.crypto.blind_index import TokenMaker
 from storage.mongo import documents as d
+from storage.mongo.client import Database
+from storage.mongo.jobs import MongoJobs
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.tombstones import ERASURES, Tombstone
 
@@ -122,6 +126,7 @@ def stated_fields() -> dict[str, set[str]]:
         (d.HEADS, d.HeadDocument),
         (d.CLAIMS, d.ClaimDocument),
         (d.RECEIPTS, d.ReceiptDocument),
+        (d.JOBS, d.JobDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -131,9 +136,12 @@ def test_the_page_names_the_fields_that_are_stored_and_no_other(collection: str,
 
 
 async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the_page(
-    store: MongoRevisionStore, mongo_admin: MongoClient[dict[str, Any]], database: str
+    store: MongoRevisionStore, data: Database, mongo_admin: MongoClient[dict[str, Any]], database: str
 ) -> None:
     await fill(store)
+    jobs = MongoJobs(data, TokenMaker(bytes(32)))
+    await jobs.enqueue(Job("own.1", ("Patient",), NOW))
+    assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None
     dump = documents(mongo_admin, database)
     assert {"revisions", "resources", "audit", "audit_heads", "claims", "idempotency"} <= set(dump)
     stated = stated_fields()
