@@ -6,9 +6,9 @@ Asynchronous like https://hl7.org/fhir/R4/async.html: 202 with the address of th
 from __future__ import annotations
 
 from api.fhir.exchange import Reply
+from api.fhir.operation_answer import require_type
 from api.fhir.responses import bundle_reply
 from api.fhir.service import Call, Service
-from domain.errors import NotFound
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.operations import reindex as reindexing
@@ -19,8 +19,7 @@ async def reindex(service: Service, call: Call) -> Reply:
     """POST [base]/$reindex: every type; POST [base]/SearchParameter/[id]/$reindex: those of one parameter"""
     key: ResourceKey | None = None
     if len(call.exchange.segments) == 3:
-        if call.type != "SearchParameter":
-            raise NotFound(f"There is no such operation on {call.type}", code="not-supported")
+        require_type(call, "SearchParameter")
         key = call.key
     job = await reindexing.request(service.parts, call.occasion, service.jobs, service.custom, key)
     reply = bundle_reply(call.exchange, encode(_told(job)), status=202)
@@ -40,8 +39,7 @@ async def job(service: Service, call: Call) -> Reply:
 
 async def jobs(service: Service, call: Call) -> Reply:
     """GET [base]/SearchParameter/[id]/$reindex: whether this version of the parameter can be searched by"""
-    if call.type != "SearchParameter":
-        raise NotFound(f"There is no such operation on {call.type}", code="not-supported")
+    require_type(call, "SearchParameter")
     found = await reindexing.readiness(service.parts, call.occasion, service.jobs, call.key)
     return bundle_reply(call.exchange, encode(_told(found)))
 

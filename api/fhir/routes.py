@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from api.fhir import bundles, histories, instance, operations, patient_operations, reindexing, searches, system, typed
+from api.fhir import (
+    bundles,
+    everything,
+    histories,
+    instance,
+    operations,
+    patient_operations,
+    reindexing,
+    searches,
+    system,
+    typed,
+)
 from api.fhir.service import Handler
 from domain.errors import NotFound, NotSupported
 
@@ -52,8 +63,8 @@ ROUTES: dict[str, dict[str, Route]] = {
         "POST": Route("operation", reindexing.reindex, body="resource"),
     },
     "{type}/{id}/$everything": {
-        "GET": Route("operation", patient_operations.everything),
-        "POST": Route("operation", patient_operations.everything, body="resource"),
+        "GET": Route("operation", everything.everything),
+        "POST": Route("operation", everything.everything, body="resource"),
     },
     "{type}/$validate": {"POST": Route("operation", operations.validate, body="resource")},
     "{type}/{id}": {

@@ -64,7 +64,15 @@ OWN = (
 async def test_a_parameter_of_ones_own_finds_what_was_there_and_what_comes(fhir: httpx.AsyncClient) -> None:
     await load(fhir)
     more: Json = {"bodySite": {"coding": [{"code": "arm"}]}, "note": [{"text": "Strange"}]}
-    old = observation("o1", "5555-5", "Patient/anna", issued="2024-05-05T10:00:00Z", effectiveDateTime="2023-01", extension=[EXTENSION], **more)
+    old = observation(
+        "o1",
+        "5555-5",
+        "Patient/anna",
+        issued="2024-05-05T10:00:00Z",
+        effectiveDateTime="2023-01",
+        extension=[EXTENSION],
+        **more,
+    )
     await load(fhir, [old | {"valueQuantity": {"value": 7}}])
     for code, expression, kind, query, _ in OWN:
         created = await fhir.put(f"/SearchParameter/own-{code}", json=parameter(code, expression, kind))
