@@ -7,8 +7,6 @@ Entries of writes are stored by `storage/mongo/commits.py`, inside the transacti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
@@ -23,8 +21,6 @@ from storage.mongo.documents import AUDIT, HEADS
 
 MOST_ENTRIES = 1_000
 HEAVIEST_BYTES = 8_000_000
-LANES = 2
-"""Inserts in flight, see `commits.LANES`."""
 
 AuditJob = Job[AuditEntry, None]
 
@@ -32,19 +28,14 @@ AuditJob = Job[AuditEntry, None]
 class MongoAuditTrail:
     """`domain.ports.AuditTrail`. `close` it before the client."""
 
-    def __init__(self, database: Database, keyring: Keyring, *, lanes: int = LANES) -> None:
+    def __init__(self, database: Database, keyring: Keyring) -> None:
         self._entries = database[AUDIT]
-        self._chains = [AuditChain(database[HEADS], keyring, "r") for _ in range(lanes)]
-        self._lanes = [
-            OneInFlight[AuditEntry, None](
-                partial(self._store, chain), most=MOST_ENTRIES, heaviest=HEAVIEST_BYTES, weigh=_weight
-            )
-            for chain in self._chains
-        ]
+        self._chain = AuditChain(database[HEADS], keyring, "r")
+        self._batches = OneInFlight(self._store, most=MOST_ENTRIES, heaviest=HEAVIEST_BYTES, weigh=_weight)
 
     async def record(self, entry: AuditEntry) -> None:
         try:
-            await min(self._lanes, key=_load).submit(entry)
+            await self._batches.submit(entry)
         except AuditUnavailable:
             raise
         except Unavailable as error:
@@ -52,29 +43,25 @@ class MongoAuditTrail:
 
     async def close(self) -> None:
         """Store what waits, then the chain's last head."""
-        for lane in self._lanes:
-            await lane.close()
-        for chain in self._chains:
-            # Where it fails the head of a second ago stays; `verify` accepts entries that follow it.
-            with suppress(PyMongoError):
-                await chain.close()
+        await self._batches.close()
+        try:
+            await self._chain.close()
+        except PyMongoError:
+            # The head of a second ago stays; `verify` accepts entries that follow it.
+            return
 
-    async def _store(self, chain: AuditChain, jobs: Sequence[AuditJob]) -> None:
+    async def _store(self, jobs: Sequence[AuditJob]) -> None:
         entries = [job.item for job in jobs]
         try:
-            links = await chain.link(entries)
+            links = await self._chain.link(entries)
             await self._entries.insert_many([RawBSONDocument(raw) for raw in links.documents])
         except (PyMongoError, Unavailable) as error:
-            chain.abandon()
+            self._chain.abandon()
             # `from None`: a driver's write error quotes the documents.
             raise AuditUnavailable(f"The audit record cannot be stored ({type(error).__name__})") from None
-        chain.stored(links)
+        self._chain.stored(links)
         for job in jobs:
             job.answer(None)
-
-
-def _load(lane: OneInFlight[AuditEntry, None]) -> int:
-    return lane.waiting
 
 
 def _weight(entry: AuditEntry) -> int:

@@ -81,11 +81,6 @@ class OneInFlight(Generic[Item, Answer]):
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
 
-    @property
-    def waiting(self) -> int:
-        """How many jobs stand before a new one: 0 when it would go at once."""
-        return len(self._waiting) + (self._runner is not None)
-
     async def submit(self, item: Item) -> Answer:
         """The answer to `item`, from whichever batch it ends up in. Raises `Unavailable` after `close`."""
         if self._closed:

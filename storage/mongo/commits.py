@@ -13,8 +13,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import partial
 
 from pymongo.errors import PyMongoError
 
@@ -37,9 +35,6 @@ MOST_WRITES = 500
 HEAVIEST_BYTES = 12_000_000
 ATTEMPTS = 14
 """Tries before a write that nobody overtook gives up: with the pauses between them, about three seconds."""
-LANES = 2
-"""Batches in flight. While one is on its way the next is prepared: with a single lane all callers of a busy process end
-up in lockstep, where database and process wait for each other in turn."""
 PATIENCE = 4
 """Tries after which whoever holds the document is suspected to be dead: a tenth of a second."""
 OUTAGE_SECONDS = 3.0
@@ -64,19 +59,16 @@ Keys = Mapping[str, SealingKey | DomainError]
 class Commits:
     """Commits writes in batches. `close` it before the client."""
 
-    def __init__(self, database: Database, keyring: Keyring, *, lanes: int = LANES) -> None:
+    def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        self._chain = AuditChain(database[HEADS], keyring, "w")
         self._recent = Recent()
         self._abandoned = AbandonedTransactions(database.client)
         self._keys = OneInFlight[frozenset[str], Keys](self._fetch_keys, most=1_000)
-        self._chains = [AuditChain(database[HEADS], keyring, "w") for _ in range(lanes)]
-        self._lanes = [
-            OneInFlight[Pending, None](
-                partial(self._store, chain), most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda p: p.prepared.size
-            )
-            for chain in self._chains
-        ]
+        self._batches = OneInFlight[Pending, None](
+            self._store, most=MOST_WRITES, heaviest=HEAVIEST_BYTES, weigh=lambda pending: pending.prepared.size
+        )
 
     async def commit(self, write: Write) -> None:
         """See `domain.ports.RevisionStore.commit`."""
@@ -86,18 +78,18 @@ class Commits:
         keys |= await self._keys_of(owners(write) - keys.keys())
         tips = await self._tips_of(write)
         prepared = await prepare(write, keys, tips, self._keyring, made)
-        await self._lanes[hash(_lead(prepared)) % len(self._lanes)].submit(Pending(prepared))
+        await self._batches.submit(Pending(prepared))
         self._keyring.adopt(made)
 
     async def close(self) -> None:
         """Finish what was accepted, then store the audit chain's last head."""
         await self._keys.close()
-        for lane in self._lanes:
-            await lane.close()
-        for chain in self._chains:
-            # Where it fails the head of a second ago stays; `verify` accepts entries that follow it.
-            with suppress(PyMongoError):
-                await chain.close()
+        await self._batches.close()
+        try:
+            await self._chain.close()
+        except PyMongoError:
+            # The head of a second ago stays; `verify` accepts entries that follow it.
+            return
 
     async def _keys_of(self, names: set[str]) -> dict[str, SealingKey]:
         found: dict[str, SealingKey] = {}
@@ -141,7 +133,7 @@ class Commits:
                     raise VersionConflict(f"{name} is no longer at version {version}")
         return tips
 
-    async def _store(self, chain: AuditChain, jobs: Sequence[CommitJob]) -> None:
+    async def _store(self, jobs: Sequence[CommitJob]) -> None:
         """One batch: those that can go together. The others are left for the next."""
         chosen = self._together(jobs)
         if not chosen:
@@ -149,7 +141,7 @@ class Commits:
         writes = [job.item.prepared for job in chosen]
         started = time.monotonic()
         try:
-            links = await _linked(chain, writes)
+            links = await self._linked(writes)
             moved = {name: number + 1 for write in writes for name, number in write.touches.items()}
             moved.update(claimed(writes))
             commands = statements(writes, moved, links, self._keyring.stored.documents)
@@ -163,11 +155,11 @@ class Commits:
             _after_interruption(chosen, time.monotonic() - started)
         except DomainError as error:
             if isinstance(error, OutcomeUnknown):
-                chain.abandon()
+                self._chain.abandon()
             for job in chosen:
                 job.fail(error)
         else:
-            chain.stored(links)
+            self._chain.stored(links)
             self._recent.remember(moved)
             for job in chosen:
                 job.answer(None)
@@ -191,6 +183,13 @@ class Commits:
                 taken.update(touches)
                 chosen.append(job)
         return chosen
+
+    async def _linked(self, writes: Sequence[Prepared]) -> Links:
+        try:
+            return await self._chain.link([write.audit for write in writes])
+        except PyMongoError as error:
+            self._chain.abandon()
+            raise Unavailable(f"The database cannot start an audit chain ({type(error).__name__})") from None
 
     async def _happened(self, links: Links) -> bool:
         try:
@@ -229,20 +228,6 @@ class Commits:
                     value = document[field]
                     numbers[document["_id"]] = value if isinstance(value, int) else 1
         return numbers
-
-
-async def _linked(chain: AuditChain, writes: Sequence[Prepared]) -> Links:
-    try:
-        return await chain.link([write.audit for write in writes])
-    except PyMongoError as error:
-        chain.abandon()
-        raise Unavailable(f"The database cannot start an audit chain ({type(error).__name__})") from None
-
-
-def _lead(write: Prepared) -> str | bytes:
-    """What decides the lane of a write: writers that race for one condition or one resource meet in one lane, where
-    they are told apart without asking the database."""
-    return write.claims[0].name if write.claims else next(iter(write.touches), "")
 
 
 def _overtaken(name: str | bytes, write: Prepared) -> DomainError:

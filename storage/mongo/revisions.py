@@ -16,7 +16,7 @@ from domain.revision import Receipt, Stored, Write
 from domain.search import HistoryQuery, SearchQuery
 from storage.crypto.keys import Keyring
 from storage.mongo.client import Database
-from storage.mongo.commits import LANES, Commits
+from storage.mongo.commits import Commits
 from storage.mongo.history import HISTORY_MS, Histories, Versions
 from storage.mongo.idempotency import Idempotency
 from storage.mongo.joins import Joins, Owners
@@ -40,7 +40,6 @@ class MongoRevisionStore:
         *,
         search_ms: int = SEARCH_MS,
         history_ms: int = HISTORY_MS,
-        lanes: int = LANES,
     ) -> None:
         self._reads = Reads(database, keyring)
         self._searches = Searches(
@@ -50,7 +49,7 @@ class MongoRevisionStore:
         self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
         self._histories = Histories(database, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
-        self._commits = Commits(database, keyring, lanes=lanes)
+        self._commits = Commits(database, keyring)
 
     async def close(self) -> None:
         """Answer everything accepted so far, refuse the rest."""

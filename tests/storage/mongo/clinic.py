@@ -40,8 +40,8 @@ class Clinic:
         self.data = data_database(client, database)
         self.raw = client[database]
         self.keys = client[f"{database}_keys"]
-        self.store = MongoRevisionStore(self.data, keyring, lanes=1)
-        self.audit = MongoAuditTrail(self.data, keyring, lanes=1)
+        self.store = MongoRevisionStore(self.data, keyring)
+        self.audit = MongoAuditTrail(self.data, keyring)
         self.describe = IndexTerms("https://clinic.example/fhir")
         self.waited: list[float] = []
         self._time = START

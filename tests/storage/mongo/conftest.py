@@ -39,20 +39,14 @@ async def keyring(client: Client, database: str, tmp_path: Path) -> AsyncIterato
 
 
 @pytest.fixture
-def lanes() -> int:
-    """One batch in flight, so that a test can tell what happens to it; the contracts run with as many as the server."""
-    return 1
-
-
-@pytest.fixture
-async def store(data: Database, keyring: Keyring, lanes: int) -> AsyncIterator[MongoRevisionStore]:
-    store = MongoRevisionStore(data, keyring, lanes=lanes)
+async def store(data: Database, keyring: Keyring) -> AsyncIterator[MongoRevisionStore]:
+    store = MongoRevisionStore(data, keyring)
     yield store
     await store.close()
 
 
 @pytest.fixture
-async def trail(data: Database, keyring: Keyring, lanes: int) -> AsyncIterator[MongoAuditTrail]:
-    trail = MongoAuditTrail(data, keyring, lanes=lanes)
+async def trail(data: Database, keyring: Keyring) -> AsyncIterator[MongoAuditTrail]:
+    trail = MongoAuditTrail(data, keyring)
     yield trail
     await trail.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from storage.mongo.client import Database
-from storage.mongo.commits import LANES
 from tests.contracts.audit_trail import AuditTrailContract, Recorded
 
 
@@ -15,11 +14,6 @@ def recorded(data: Database) -> Recorded:
         return [entry["request_id"] async for entry in data["audit"].find(sort=["_id"])]
 
     return recorded
-
-
-@pytest.fixture
-def lanes() -> int:
-    return LANES
 
 
 class TestMongoAuditTrail(AuditTrailContract):

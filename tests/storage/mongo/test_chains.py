@@ -52,7 +52,7 @@ async def test_writes_and_reads_have_a_chain_each_without_gaps(
 async def test_a_chain_has_a_head_before_its_first_entry_and_a_final_one_when_closed(
     data: Database, keyring: Keyring
 ) -> None:
-    trail = MongoAuditTrail(data, keyring, lanes=1)
+    trail = MongoAuditTrail(data, keyring)
     await trail.record(entry("read"))
     (head,) = (await heads(data)).values()
     assert (head["sequence"], head["digest"], head["closed"]) == (0, None, False)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from storage.crypto.keys import Keyring
-from storage.mongo.commits import LANES
 from tests.contracts.revision_store import Erase, RevisionStoreContract
 from tests.contracts.searching import SearchingContract
 
@@ -21,11 +20,6 @@ def erase(keyring: Keyring) -> Erase:
         keyring.forget(f"Patient/{patient}")
 
     return erase
-
-
-@pytest.fixture
-def lanes() -> int:
-    return LANES
 
 
 class TestMongoRevisionStore(RevisionStoreContract):
