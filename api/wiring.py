@@ -105,7 +105,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         try:
             custom = CustomParameters()
             describe = IndexTerms(settings.fhir_base, custom)
-            store = MongoRevisionStore(database, keyring, Inspection(describe, now))
+            store = MongoRevisionStore(database, keyring, Inspection(describe, now, custom))
             trail = MongoAuditTrail(database, keyring)
             try:
                 parts = parts_of(store, trail, settings.fhir_base, describe, custom)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from domain.ranges import MOMENT
 from domain.revision import Description, Head
 from domain.search import (
-    MOMENT,
     AllOf,
     AnyOf,
     AnyTerm,
+    CodesOf,
     Condition,
     Having,
     IdIn,
@@ -24,6 +25,7 @@ from domain.search import (
     PatientIn,
     RangeTest,
     Updated,
+    Words,
 )
 
 
@@ -44,6 +46,8 @@ def holds(
             return all(holds(each, head, described, opened) for each in conditions)
         case AnyOf(conditions):
             return any(holds(each, head, described, opened) for each in conditions)
+        case Words(words):
+            return described.words.issuperset(words)
         case Opened():
             return opened(condition)
         case IdIn(ids, negated):
@@ -53,7 +57,7 @@ def holds(
         case Updated(low, high, outside):
             within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
             return within is not outside
-        case Linked() | Having() | Listed():
+        case Linked() | Having() | Listed() | CodesOf():
             raise ValueError("a chain must be solved before the query that holds it")
 
 

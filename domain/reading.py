@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from domain.identity import FhirJson, ResourceKey
-from domain.search import Inclusion
+from domain.search import CodesOf, Inclusion, IndexTerm
 
 
 class Observed(NamedTuple):
@@ -34,11 +34,30 @@ class Person(msgspec.Struct, frozen=True):
         return "Person(…)"
 
 
+class CodeSet(NamedTuple):
+    """Codes of a set as `(system, code)`, those it leaves out again, and other ValueSets (URLs) that belong to it."""
+
+    codes: Sequence[tuple[str, str]] = ()
+    excluded: Sequence[tuple[str, str]] = ()
+    value_sets: Sequence[str] = ()
+
+
 class ReadContent(Protocol):
     """What searches read from resources they have opened. Implemented by `fhir_mapping.reading`."""
 
     def references(self, content: bytes, wanted: Sequence[Inclusion]) -> list[ResourceKey]:
         """The resources of this server that a resource points at by one of these inclusions, each once, in order."""
+        ...
+
+    def codes(self, content: bytes, wanted: CodesOf) -> CodeSet:
+        """The codes a ValueSet or CodeSystem defines for a condition.
+
+        Raises `InvalidRequest` naming the parameter when only a terminology server could tell.
+        """
+        ...
+
+    def code_terms(self, resource_type: str, parameter: str, codes: Sequence[tuple[str, str]]) -> Sequence[IndexTerm]:
+        """The index terms of `(system, code)` pairs under a parameter."""
         ...
 
     def decoded(self, content: bytes) -> FhirJson:

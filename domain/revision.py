@@ -16,7 +16,8 @@ import msgspec
 from domain import decimals
 from domain.audit import AuditEntry
 from domain.identity import FhirJson, ResourceKey
-from domain.search import IndexTerm, Number
+from domain.ranges import Number
+from domain.search import IndexTerm
 
 Method: TypeAlias = Literal["POST", "PUT", "PATCH", "DELETE"]
 
@@ -80,7 +81,7 @@ class Description(msgspec.Struct, frozen=True):
     """What search and access need to know of a resource. Holds plaintext: storage turns terms into tokens.
 
     `terms`, `marks` and `scoped` are the shelves of `domain.search.Shelf`; `moment` is the leading date of the resource,
-    `ranges` its other dates, numbers and quantities. Dates of a person are never among them.
+    `ranges` its other dates, numbers and quantities (dates of a person are never among them), `words` those of its texts.
     `patient` is the one compartment whose key seals the resource, `patients` all it belongs to;
     `outline` is the de-identified FHIR-shaped part that may be stored in clear.
     """
@@ -90,6 +91,7 @@ class Description(msgspec.Struct, frozen=True):
     scoped: tuple[IndexTerm, ...] = ()
     moment: tuple[int | None, int | None] | None = None
     ranges: tuple[Range, ...] = ()
+    words: frozenset[str] = frozenset()
     outline: FhirJson = {}
     patient: str | None = None
     patients: tuple[str, ...] = ()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal, NewType, TypeAlias
 
 import msgspec
 
 from domain.identity import ResourceKey
+from domain.ranges import Box
 
 IndexTerm = NewType("IndexTerm", str)
 """`parameter | form | value`; storage adds the resource type and the key before hashing."""
@@ -30,8 +30,6 @@ def term(parameter: str, form: str, value: str) -> IndexTerm:
 Shelf: TypeAlias = Literal["terms", "marks", "scoped"]
 """Where a term stands in a `Description`: `terms` are what a search can start from, `marks` tell too little for that
 (presence, systems), `scoped` hold a patient and a value at once."""
-Number: TypeAlias = int | Decimal
-"""A bound of an interval: microseconds since 1970 (UTC) for times, a decimal for numbers and quantities."""
 
 
 class AnyTerm(msgspec.Struct, frozen=True, tag=True):
@@ -47,38 +45,6 @@ class AnyTerm(msgspec.Struct, frozen=True, tag=True):
 
     def __repr__(self) -> str:
         return f"AnyTerm({len(self.terms)} terms, negated={self.negated}, rank={self.rank})"
-
-
-class Box(msgspec.Struct, frozen=True):
-    """Intervals whose low end lies in `[low_from, low_to)` and whose high end lies in `[high_from, high_to)`.
-
-    Every prefix of https://hl7.org/fhir/R4/search.html#prefix is one box or two. `None` is open; an interval that is open
-    at an end lies beyond every number there.
-    """
-
-    low_from: Number | None = None
-    low_to: Number | None = None
-    high_from: Number | None = None
-    high_to: Number | None = None
-
-    def __repr__(self) -> str:
-        return "Box(…)"
-
-    def holds(self, low: Number | None, high: Number | None) -> bool:
-        if low is None and self.low_from is not None:
-            return False
-        if high is None and self.high_to is not None:
-            return False
-        return (
-            (low is None or self.low_from is None or low >= self.low_from)
-            and (low is None or self.low_to is None or low < self.low_to)
-            and (high is None or self.high_from is None or high >= self.high_from)
-            and (high is None or self.high_to is None or high < self.high_to)
-        )
-
-
-MOMENT = ""
-"""The path of a resource's one leading date, which stands beside its other ranges."""
 
 
 class RangeTest(msgspec.Struct, frozen=True):
@@ -106,6 +72,33 @@ class AnyOf(msgspec.Struct, frozen=True, tag=True):
     """Resources that satisfy at least one of `conditions`."""
 
     conditions: tuple[Condition, ...]
+
+
+class Words(msgspec.Struct, frozen=True, tag=True):
+    """Resources in which each of `words` may occur: a sieve that loses nothing and lets some through, before `Opened`."""
+
+    words: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Words({len(self.words)})"
+
+
+class CodesOf(msgspec.Struct, frozen=True, tag=True):
+    """Resources with a code of a set: `:in`, `:not-in` (negated), `:above`, `:below`. Solved before the query itself.
+
+    https://hl7.org/fhir/R4/search.html#modifiers. `source` is the type that defines the set, ValueSet or CodeSystem, `url` its
+    canonical URL, `code` the one above or below which the set lies.
+    """
+
+    parameter: str
+    source: Literal["ValueSet", "CodeSystem"]
+    url: str
+    code: str | None = None
+    above: bool = False
+    negated: bool = False
+
+    def __repr__(self) -> str:
+        return f"CodesOf({self.parameter})"
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
@@ -174,7 +167,7 @@ class Listed(msgspec.Struct, frozen=True, tag=True):
 
 
 Condition: TypeAlias = (
-    AnyTerm | InRange | AllOf | AnyOf | Opened | IdIn | Updated | PatientIn | Linked | Having | Listed
+    AnyTerm | InRange | AllOf | AnyOf | Words | Opened | IdIn | Updated | PatientIn | Linked | Having | Listed | CodesOf
 )
 SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated", "moment", "-moment", "place"]
 """`moment` is the leading date of the type, `place` the store's own order: that of creation, and the cheapest."""
@@ -274,12 +267,14 @@ def rank_of(condition: Condition) -> int:
             return min(map(rank_of, conditions), default=10)
         case AnyOf(conditions):
             return max(map(rank_of, conditions), default=0)
-        case Linked() | Having() | Listed():
+        case Linked() | Having() | Listed() | CodesOf():
             return 2
         case PatientIn():
             return 3
         case Updated():
             return 8
+        case Words():
+            return 20
         case Opened():
             return 30
 

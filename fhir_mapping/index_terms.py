@@ -24,12 +24,16 @@ from fhir_mapping.outline import outline_of
 from fhir_mapping.range_conditions import RANGES
 from fhir_mapping.range_paths import is_leading, is_personal, is_sealed, path_of
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.search_values import calendar, moments, quantity, reference, string, token, uri
+from fhir_mapping.search_values import calendar, moments, near, phonetic, quantity, reference, string, token, uri
 from fhir_mapping.search_values.forms import Forms
+from fhir_mapping.sharing import is_union
 from fhir_mapping.tables import RESOURCE_TYPES
+from fhir_mapping.words import words_of
 
 MAX_TERMS = 50_000
 """Bounds what one hostile or machine-made resource can cost; the largest official example has 514."""
+LOOK = 50
+"""Values after which the bound is looked at again."""
 NATIVE = frozenset({"_id", "_lastUpdated"})
 """Parameters the store answers from its own fields."""
 
@@ -67,6 +71,7 @@ class IndexTerms:
             scoped=filed.scoped(),
             moment=filed.moment,
             ranges=tuple(filed.ranges),
+            words=words_of(content),
             outline=outline_of(content, key.type),
             patient=membership.owner,
             patients=membership.patients,
@@ -85,11 +90,12 @@ class IndexTerms:
             self._plans.clear()
         plan = self._plans.get(resource_type) or self._plan(resource_type)
         filed = Filed()
-        for readers, value in plan.values(content):
+        for number, (readers, value) in enumerate(plan.values(content)):
             for reader in readers:
                 reader.file(value, filed)
-            if filed.size > MAX_TERMS:
-                raise TooCostly(f"More than {MAX_TERMS} searchable values in one resource", expression=resource_type)
+            if number % LOOK == 0:
+                _require_few(filed, resource_type)
+        _require_few(filed, resource_type)
         return filed
 
     def _plan(self, resource_type: str) -> Plan[Reader]:
@@ -130,16 +136,31 @@ class IndexTerms:
                 )
 
     def _reader(self, parameter: SearchParameter, type_name: str) -> TermReader:
-        """How values of a FHIR type become terms. `_profile` and `_source` do without URL segments."""
+        """How values of a FHIR type become terms, by this parameter alone. `_profile` and `_source` do without segments."""
         code = parameter.code
         if is_personal(parameter):
             return TermReader(partial(_calendar_forms, moments.READERS.get(type_name, _no_interval)), code)
-        if parameter.kind == "string" and code != "phonetic":
-            return TermReader(string.forms_of(parameter, type_name) or _nothing, code, scoped=parameter.scoped)
-        flat = parameter.kind == "uri" and code.startswith("_")
-        by_type = uri.FLAT_FORMS if flat else self._kinds.get(parameter.kind, {}) if code != "phonetic" else {}
-        read = by_type.get("Resource" if type_name in RESOURCE_TYPES else type_name, _nothing)
+        read = self._read(parameter, "Resource" if type_name in RESOURCE_TYPES else type_name)
         return TermReader(read, code, scoped=parameter.scoped, patient=code == "patient")
+
+    def _read(self, parameter: SearchParameter, type_name: str) -> Callable[[Any], Forms]:
+        match parameter.kind:
+            case "token" if is_union(parameter):
+                return _nothing
+            case "special":
+                return near.position if parameter.code == "near" else _nothing
+            case "uri" if parameter.code.startswith("_"):
+                return uri.FLAT_FORMS[type_name]
+            case "string" if parameter.code == "phonetic":
+                return phonetic.forms
+            case "string":
+                return string.forms_of(parameter, type_name) or _nothing
+        return self._kinds.get(parameter.kind, {}).get(type_name, _nothing)
+
+
+def _require_few(filed: Filed, resource_type: str) -> None:
+    if filed.size > MAX_TERMS:
+        raise TooCostly(f"More than {MAX_TERMS} searchable values in one resource", expression=resource_type)
 
 
 def _calendar_forms(read: Callable[[Any], moments.Interval | None], value: Any) -> Forms:

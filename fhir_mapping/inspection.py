@@ -17,12 +17,15 @@ from domain import decimals
 from domain.identity import FhirJson
 from domain.matching import holds
 from domain.ports import Describe, Inspected
+from domain.ranges import Box
 from domain.revision import Description, Head
-from domain.search import Box, Condition, Opened
+from domain.search import Condition, Opened
+from fhir_mapping import words
+from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.fhirpath import Place, evaluate, evaluate_at
 from fhir_mapping.fhirpath_syntax import parse
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.search_values import moments, number, quantity, string, token
+from fhir_mapping.search_values import moments, near, number, quantity, string, token
 from fhir_mapping.search_values.escaping import split, unescape
 
 _decode = msgspec.json.Decoder(float_hook=decimals.exact).decode
@@ -30,20 +33,30 @@ Interval = tuple[int | Decimal | None, int | Decimal | None]
 
 
 class Inspection:
-    """Looks inside resources. `describe` is the describer the store's index was made by, `now` the clock of `ap`."""
+    """Looks inside resources. `describe` is the describer the store's index was made by, `now` the clock of `ap`, `custom`
+    the search parameters of one's own."""
 
-    def __init__(self, describe: Describe, now: Callable[[], datetime]) -> None:
+    def __init__(self, describe: Describe, now: Callable[[], datetime], custom: CustomParameters | None = None) -> None:
         self._describe = describe
         self._now = now
+        self._custom = custom or CustomParameters()
 
     def __call__(self, head: Head, content: bytes) -> Inspected:
-        return OpenedResource(head, _decode(content), self._describe, self._now)
+        return OpenedResource(head, _decode(content), self._describe, self._now, self._custom)
 
 
 class OpenedResource:
     """One resource; described when first asked for what the description tells."""
 
-    def __init__(self, head: Head, content: FhirJson, describe: Describe, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        head: Head,
+        content: FhirJson,
+        describe: Describe,
+        now: Callable[[], datetime],
+        custom: CustomParameters | None = None,
+    ) -> None:
+        self._custom = custom or CustomParameters()
         self._head = head
         self._content = content
         self._describe = describe
@@ -59,17 +72,32 @@ class OpenedResource:
         return holds(condition, self._head, self._described, self._opened)
 
     def sort_value(self, code: str, descending: bool) -> str | int | None:
-        parameter = parameters_of(self._head.key.type)[code]
+        parameter = self._parameter(code)
         found = [value for place in self._places(parameter) for value in _sort_values(parameter, place)]
         if not found:
             return None
         return max(found) if descending else min(found)
 
+    def _parameter(self, code: str) -> SearchParameter:
+        own = self._custom.get(self._head.key.type, code)
+        return own or parameters_of(self._head.key.type)[code]
+
     def _places(self, parameter: SearchParameter) -> list[Place]:
         return evaluate(parse(parameter.expression), self._content)
 
     def _opened(self, condition: Opened) -> bool:
-        parameter = parameters_of(self._head.key.type)[condition.code]
+        parameter = self._parameter(condition.code)
+        if parameter.code in ("_text", "_content"):
+            text = self._content.get("text", {}).get("div", "")
+            texts = [text] if parameter.code == "_text" else list(words.texts_of(self._content))
+            return any(words.contains_all(value, texts) for value in condition.values)
+        if condition.modifier == "text":
+            texts = [text for place in self._places(parameter) for text in words.texts_beside(place.value)]
+            return any(words.occurs(value, texts) for value in condition.values)
+        if parameter.code == "near":
+            points = [near.point_of(place.value) for place in self._places(parameter)]
+            circles = [near.circle(value) for value in condition.values]
+            return any(circle.holds(*point) for circle in circles for point in points if point is not None)
         if parameter.kind == "composite":
             return any(self._composite(parameter, value) for value in condition.values)
         if parameter.kind == "string":

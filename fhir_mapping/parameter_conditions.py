@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from domain.errors import InvalidRequest, TooCostly
-from domain.search import AllOf, AnyOf, AnyTerm, Condition, IdIn, InRange, Opened, RangeTest
+from domain.search import AllOf, AnyOf, AnyTerm, CodesOf, Condition, IdIn, InRange, Opened, RangeTest
+from fhir_mapping import words
 from fhir_mapping.composites import component_of, composite_of, joined
 from fhir_mapping.filing import pair_term
 from fhir_mapping.range_conditions import RANGES, quantity_tests
 from fhir_mapping.range_conditions import condition as range_condition
 from fhir_mapping.search_names import shown
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.search_values import date, number, quantity, reference, string, token, uri
+from fhir_mapping.search_values import date, near, number, phonetic, quantity, reference, string, token, uri
 from fhir_mapping.search_values.escaping import split, unescape
 from fhir_mapping.search_values.forms import MARKS, Form, missing
 
@@ -63,6 +64,16 @@ class ParameterConditions:
             return self._missing(parameter, values)
         if not parameter.indexed:
             return None
+        if parameter.code in ("_text", "_content"):
+            return any_of([words.asked(parameter.code, value) for value in values])
+        if modifier == "text":
+            return any_of([words.text_asked(parameter, value) for value in values])
+        if modifier in ("in", "not-in", "above", "below") and parameter.kind == "token":
+            return codes_of(parameter, modifier, values)
+        if parameter.kind == "special":
+            return near.condition(values) if parameter.code == "near" else None
+        if parameter.code == "phonetic" and modifier is None:
+            return phonetic.condition(parameter.code, values)
         if parameter.kind in RANGES:
             return range_condition(parameter, values, self._now())
         if parameter.kind == "composite":
@@ -81,8 +92,7 @@ class ParameterConditions:
 
     def _composite(self, parameter: SearchParameter, values: Sequence[str]) -> Condition:
         """https://hl7.org/fhir/R4/search.html#composite: `$` joins the components of one alternative."""
-        found = [self._instance(parameter, value) for value in values]
-        return found[0] if len(found) == 1 else AnyOf(tuple(found))
+        return any_of([self._instance(parameter, value) for value in values])
 
     def _instance(self, parameter: SearchParameter, value: str) -> Condition:
         parts = split(value, "$")
@@ -132,6 +142,25 @@ class ParameterConditions:
             if condition is not None:
                 found.append(condition)
         return AllOf(tuple(found) if exact else (*found, Opened(parameter.code, None, ("$".join(parts),))))
+
+
+def any_of(conditions: Sequence[Condition]) -> Condition:
+    """At least one of several conditions."""
+    return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+
+
+def codes_of(parameter: SearchParameter, modifier: str, values: Sequence[str]) -> CodesOf:
+    """`:in`, `:not-in`, `:above`, `:below`: https://hl7.org/fhir/R4/search.html#token"""
+    code = parameter.code
+    if len(values) != 1:
+        raise InvalidRequest(f"'{code}:{modifier}' takes one value", code="value", expression=code)
+    text = unescape(values[0])
+    if modifier in ("in", "not-in"):
+        return CodesOf(code, "ValueSet", text, negated=modifier == "not-in")
+    system, bar, wanted = text.partition("|")
+    if not (bar and system and wanted):
+        raise InvalidRequest(f"'{code}:{modifier}' takes system|code", code="value", expression=code)
+    return CodesOf(code, "CodeSystem", system, wanted, above=modifier == "above")
 
 
 def _terms(condition: Condition | None) -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from domain.errors import InvalidRequest, TooCostly
 from domain.identity import ID, ResourceKey
-from domain.search import Condition, Inclusion, Listed, Opened, ParsedSearch, SearchQuery, SortKey
+from domain.search import Condition, Inclusion, Listed, ParsedSearch, SearchQuery, SortKey
 from fhir_mapping.chains import HAS, MAX_HOPS, having, linked
 from fhir_mapping.compartments import types_within, within
 from fhir_mapping.custom_parameters import CustomParameters
@@ -127,8 +127,6 @@ class QueryStrings:
         if len(values) > MAX_ALTERNATIVES:
             raise TooCostly(f"'{code}' takes up to {MAX_ALTERNATIVES} alternatives", expression=code)
         condition = self._conditions.of(parameter, modifier, values)
-        if isinstance(condition, Opened) and code not in parameters_of(resource_type):
-            raise InvalidRequest(f"'{shown(name)}' is not supported", code="not-supported", expression=code)
         if condition is None:
             raise Unknown(f"Searching by '{code}' is not supported yet")
         return condition

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.search import AllOf, AnyOf, AnyTerm, Box, Condition, InRange, Opened, RangeTest, term
+from domain.ranges import Box
+from domain.search import AllOf, AnyOf, AnyTerm, Condition, InRange, Opened, RangeTest, term
 from fhir_mapping.range_paths import is_personal, is_sealed, paths
 from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values import calendar, moments, number, quantity

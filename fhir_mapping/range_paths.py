@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from domain.search import MOMENT
+from domain.ranges import MOMENT
 from fhir_mapping.extraction import Filter, Route
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.tables import elements_of

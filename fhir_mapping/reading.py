@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from domain.identity import FhirJson, ResourceKey, parse_reference
-from domain.reading import Observed, Person
-from domain.search import Inclusion
+from domain.reading import CodeSet, Observed, Person
+from domain.search import CodesOf, Inclusion, IndexTerm
 from fhir_mapping import person
+from fhir_mapping.code_sets import code_terms, codes_of
 from fhir_mapping.extraction import Plan
 from fhir_mapping.json_text import parse
 from fhir_mapping.range_paths import leading
@@ -44,6 +45,14 @@ class ContentReading:
             if key is not None and any(each.target in (None, key.type) for each in mine):
                 found[key] = None
         return list(found)
+
+    def codes(self, content: bytes, wanted: CodesOf) -> CodeSet:
+        """See `domain.ports.ReadContent.codes`."""
+        return codes_of(_decode(content), wanted)
+
+    def code_terms(self, resource_type: str, parameter: str, codes: Sequence[tuple[str, str]]) -> list[IndexTerm]:
+        """See `domain.ports.ReadContent.code_terms`."""
+        return code_terms(parameters_of(resource_type)[parameter], codes)
 
     def _key(self, value: object) -> ResourceKey | None:
         """The resource of this server a Reference or a URL points at."""

@@ -18,7 +18,8 @@ from fhir_mapping.extraction import Route, routes_of
 from fhir_mapping.tables import RESOURCE_TYPES
 
 _EVERY_TYPE = ("Resource", "DomainResource")
-_INDEXED = frozenset({"token", "string", "reference", "uri", "date", "number", "quantity", "composite"})
+_INDEXED = frozenset({"token", "string", "reference", "uri", "date", "number", "quantity", "composite", "special"})
+_WITHOUT_EXPRESSION = frozenset({"_lastUpdated", "_text", "_content"})
 _CODED = frozenset({"Coding", "CodeableConcept", "code"})
 _NOT_DOMAIN = frozenset({"Binary", "Bundle", "Parameters"})
 
@@ -42,15 +43,14 @@ class SearchParameter(msgspec.Struct, frozen=True):
 
     @property
     def indexed(self) -> bool:
-        """Whether a search by it works. `phonetic` asks for more than the terms of a name can tell."""
-        works = self.kind in _INDEXED and bool(self.expression) and self.code != "phonetic"
-        return works or self.code == "_lastUpdated"
+        """Whether a search by it works."""
+        return (self.kind in _INDEXED and bool(self.expression)) or self.code in _WITHOUT_EXPRESSION
 
     @property
     def scoped(self) -> bool:
         """Whether its values are also filed together with the patient: codes of the resource itself."""
         plain = not self.code.startswith(("_", "combo-", "component-", "context"))
-        return self.kind == "token" and plain and bool(self.types) and self.types <= _CODED
+        return self.kind == "token" and plain and not self.own and bool(self.types) and self.types <= _CODED
 
     @property
     def routes(self) -> tuple[Route, ...] | None:

@@ -17,10 +17,23 @@ from domain import access
 from domain.access import Caller
 from domain.errors import Forbidden, TooCostly
 from domain.identity import ResourceKey
+from domain.interactions.code_sets import codes_in
 from domain.interactions.pacing import side_by_side
 from domain.interactions.parts import Parts
 from domain.revision import Stored
-from domain.search import AnyTerm, Condition, Having, IdIn, Inclusion, IndexTerm, Linked, Listed, SearchQuery, term
+from domain.search import (
+    AnyTerm,
+    CodesOf,
+    Condition,
+    Having,
+    IdIn,
+    Inclusion,
+    IndexTerm,
+    Linked,
+    Listed,
+    SearchQuery,
+    term,
+)
 
 CHAIN_LIMIT = 1_000
 """How many resources a chain may select, and how many targets `_has` and `_list` may give."""
@@ -35,7 +48,7 @@ async def solve_links(parts: Parts, caller: Caller, query: SearchQuery) -> Searc
 
     Raises `TooCostly` over a limit, `Forbidden` when the caller may search none of the types a chain leads through.
     """
-    if not any(isinstance(condition, Linked | Having | Listed) for condition in query.conditions):
+    if not any(isinstance(condition, Linked | Having | Listed | CodesOf) for condition in query.conditions):
         return query
     if _inner(query) > INNER_LIMIT:
         raise TooCostly(f"The chains of this search lead through more than {INNER_LIMIT} types: name the types")
@@ -62,6 +75,8 @@ async def _solved(parts: Parts, caller: Caller, resource_type: str, condition: C
             return IdIn(await _pointed_at(parts, caller, resource_type, condition))
         case Listed():
             return IdIn(await _listed(parts, caller, resource_type, condition))
+        case CodesOf():
+            return await codes_in(parts, caller, resource_type, condition)
     return condition
 
 

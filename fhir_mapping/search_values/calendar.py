@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from domain.search import Box
+from domain.ranges import Box
 from fhir_mapping.search_values.forms import Form, Forms
 from fhir_mapping.search_values.moments import DAY, END, Interval
 

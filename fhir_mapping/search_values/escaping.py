@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+_SPECIAL = re.compile(r"([,|$\\])")
 _ESCAPED = re.compile(r"\\([,|$\\])")
 
 
@@ -30,3 +31,8 @@ def split(text: str, separator: str, most: int = -1) -> list[str]:
 def unescape(text: str) -> str:
     r"""The text meant: `A\,B` is `A,B`. A backslash before anything else is itself."""
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def escape(text: str) -> str:
+    r"""The text as a search value writes it: `A,B` is `A\,B`."""
+    return _SPECIAL.sub(r"\\\1", text)

@@ -22,18 +22,22 @@ MARKS = frozenset({"present", "s", "id-s"})
 """Forms that select so much that an index entry would not pay: they only narrow what something else finds."""
 
 
-def any_form(code: str, forms: Iterable[Form], rank: int, *, negated: bool = False) -> AnyTerm | AnyOf:
-    """At least one of these forms, or with `negated` none, each looked for on its own shelf."""
+def any_form(codes: Sequence[str], forms: Iterable[Form], rank: int, *, negated: bool = False) -> AnyTerm | AnyOf:
+    """At least one of these forms under one of the codes, or with `negated` none, each looked for on its own shelf."""
     found = list(dict.fromkeys(forms))
     plain, marks = [form for form in found if form[0] not in MARKS], [form for form in found if form[0] in MARKS]
     if not marks:
-        return AnyTerm(terms(code, plain), negated=negated, rank=rank)
-    marked = AnyTerm(terms(code, marks), negated=negated, rank=9, shelf="marks")
+        return AnyTerm(_under(codes, plain), negated=negated, rank=rank)
+    marked = AnyTerm(_under(codes, marks), negated=negated, rank=9, shelf="marks")
     if not plain:
         return marked
     if negated:
-        raise InvalidRequest(f"'{code}:not' takes either codes or systems", code="value", expression=code)
-    return AnyOf((AnyTerm(terms(code, plain), rank=rank), marked))
+        raise InvalidRequest(f"'{codes[0]}:not' takes either codes or systems", code="value", expression=codes[0])
+    return AnyOf((AnyTerm(_under(codes, plain), rank=rank), marked))
+
+
+def _under(codes: Sequence[str], forms: Sequence[Form]) -> tuple[IndexTerm, ...]:
+    return tuple(found for code in codes for found in terms(code, forms))
 
 
 def terms(code: str, forms: Iterable[Form]) -> tuple[IndexTerm, ...]:

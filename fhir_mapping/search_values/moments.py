@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from domain.errors import InvalidRequest
-from domain.search import Box
+from domain.ranges import Box
 from fhir_mapping.search_values.date import parse_date_interval, split_prefix
 from fhir_mapping.search_values.escaping import unescape
 

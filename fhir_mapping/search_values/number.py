@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from domain.errors import InvalidRequest
-from domain.search import Box
+from domain.ranges import Box
 from fhir_mapping.search_values.date import split_prefix
 from fhir_mapping.search_values.escaping import unescape
 

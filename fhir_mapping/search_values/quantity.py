@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from domain.errors import InvalidRequest
-from domain.search import Box
+from domain.ranges import Box
 from fhir_mapping import ucum
 from fhir_mapping.search_values import number
 from fhir_mapping.search_values.escaping import split, unescape

@@ -21,7 +21,7 @@ from fhir_mapping.search_values.escaping import split, unescape
 from fhir_mapping.search_values.forms import Forms, terms
 from fhir_mapping.tables import RESOURCE_TYPES
 
-MODIFIERS = {"identifier": True, "above": False, "below": False, **dict.fromkeys(RESOURCE_TYPES, True)}
+MODIFIERS = {"identifier": True, "text": True, "above": False, "below": False, **dict.fromkeys(RESOURCE_TYPES, True)}
 MAX_BARE_IDS = 50
 """Bare ids in one search of a parameter that may point at any type: each stands for some 150 references."""
 

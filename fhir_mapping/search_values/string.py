@@ -2,8 +2,9 @@
 
 A default search is starts-with on the whole value and on each of its words, without case, accents, punctuation and
 repeated blanks; `:exact` is the whole value as it stands. Both become equality of terms: `p` for every prefix, `e` for
-the raw text. Prefixes are dense up to `MAX_PREFIX` and a longer search text is refused, so that no match is ever missed
-or invented; names and addresses are far below, so the bound costs nothing (see DECISIONS.md).
+the raw text. `:contains` asks for every three letters in a row (`n`) and lets opened resources decide the rest. Prefixes
+are dense up to `MAX_PREFIX` and a longer search text is refused, so that no match is ever missed or invented; names and
+addresses are far below, so the bound costs nothing (see DECISIONS.md).
 NOTE: `normalised` and the forms are hashed into stored tokens; changing them orphans every index entry.
 """
 
@@ -15,13 +16,13 @@ from functools import cache, lru_cache
 from typing import Any
 
 from domain.errors import InvalidRequest
-from domain.search import AnyTerm, IndexTerm
+from domain.search import AllOf, AnyOf, AnyTerm, Condition, IndexTerm, Opened
 from fhir_mapping.fhirpath import Place
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.search_values.escaping import unescape
-from fhir_mapping.search_values.forms import Forms, terms
+from fhir_mapping.search_values.forms import PRESENT, Forms, terms
 
-MODIFIERS = {"exact": True, "contains": False}
+MODIFIERS = {"exact": True, "contains": True}
 MAX_PREFIX = 128
 """Characters of a value that can be searched, in its normalised form."""
 
@@ -37,6 +38,13 @@ _OWN_PARAMETERS = {
     },
 }
 """Parts of names and addresses that may have a search parameter of their own, see `filed_elsewhere`."""
+_PARTS = {"HumanName": _NAME_PARTS, "Address": _ADDRESS_PARTS}
+GRAM = 3
+_GRAM_FORMS = ("n", "p")
+"""Three letters at the start of a word are filed as a prefix already."""
+_COMMON = frozenset("aeinorst ")
+"""Letters that make a poor start for a search."""
+_MOST_GRAMS = 8
 _JOINERS = "-‐‑‒–—"
 """Vanish inside a word, but what follows one can be searched as a word of its own: Ann-Marie, annmarie, marie."""
 _BREAKS = ',;:/|&+()[]{}<>"_=«»“”„'
@@ -68,8 +76,7 @@ def texts(place: Place) -> list[str]:
     """The texts of a string, name or address."""
     if isinstance(place.value, str):
         return [place.value]
-    names = {"HumanName": _NAME_PARTS, "Address": _ADDRESS_PARTS}.get(place.type or "", ())
-    parts = [place.value.get(name) for name in names]
+    parts = [place.value.get(name) for name in _PARTS.get(place.type or "", ())]
     return [text for part in parts for text in ([part] if isinstance(part, str) else part or ()) if text is not None]
 
 
@@ -81,7 +88,8 @@ def text_forms(value: str) -> Forms:
 
 def _forms(value: str) -> Forms:
     marked = _folded(value)
-    whole = " ".join(marked.replace("-", "").split())[:MAX_PREFIX]
+    full = " ".join(marked.replace("-", "").split())
+    whole = full[:MAX_PREFIX]
     forms = [("e", value)]
     forms += [("p", whole[:end]) for end in range(1, len(whole) + 1)]
     if " " in whole or "-" in marked:
@@ -89,10 +97,15 @@ def _forms(value: str) -> Forms:
         joined = whole.split()[1:]
         for word in dict.fromkeys((*joined, *words)):
             forms += [("p", word[:end]) for end in range(1, min(len(word), MAX_PREFIX) + 1)]
-    return forms
+    starts = {text for name, text in forms if name == "p" and len(text) == GRAM}
+    return forms + [("n", gram) for gram in _grams(full) if gram not in starts]
 
 
 _short_forms = lru_cache(maxsize=2_048)(_forms)
+
+
+def _grams(text: str) -> dict[str, None]:
+    return dict.fromkeys(text[at : at + GRAM] for at in range(len(text) - GRAM + 1))
 
 
 def _parts(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Forms]:
@@ -130,7 +143,7 @@ def filed_elsewhere(parameter: SearchParameter) -> Mapping[str, str]:
 
 def forms_of(parameter: SearchParameter, type_name: str) -> Callable[[Any], Forms] | None:
     """How a value of this FHIR type is filed for the parameter; `None` for a type without text."""
-    names = {"HumanName": _NAME_PARTS, "Address": _ADDRESS_PARTS}.get(type_name)
+    names = _PARTS.get(type_name)
     if names is None:
         return FORMS.get(type_name)
     elsewhere = filed_elsewhere(parameter)
@@ -145,25 +158,49 @@ FORMS: dict[str, Callable[[Any], Forms]] = {
 }
 
 
-def condition(parameter: SearchParameter, modifier: str | None, values: Sequence[str]) -> AnyTerm:
-    """Starts-with, or equality for `exact`. Raises `InvalidRequest` for a text too long or without letters."""
+def condition(parameter: SearchParameter, modifier: str | None, values: Sequence[str]) -> Condition:
+    """Starts-with, equality for `exact`, part of for `contains`.
+
+    Raises `InvalidRequest` for a text too long or without letters.
+    """
     texts = [unescape(value) for value in values]
     if modifier == "exact":
-        return AnyTerm(_terms(parameter, [("e", text) for text in texts]), rank=3)
-    prefixes = [normalised(text) for text in texts]
-    for prefix in prefixes:
-        if not prefix:
-            raise InvalidRequest(
-                f"'{parameter.code}' was given no letter or digit", code="value", expression=parameter.code
-            )
-        if len(prefix) > MAX_PREFIX:
-            raise InvalidRequest(
-                f"'{parameter.code}' takes up to {MAX_PREFIX} characters; use '{parameter.code}:exact' for longer ones",
-                code="too-long",
-                expression=parameter.code,
-            )
-    rank = 4 if min(map(len, prefixes)) > 3 else 7
-    return AnyTerm(_terms(parameter, [("p", prefix) for prefix in prefixes]), rank=rank)
+        return _any(parameter, [("e", text) for text in texts], rank=3)
+    folded = [normalised(text) for text in texts]
+    if not all(folded):
+        raise InvalidRequest(
+            f"'{parameter.code}' was given no letter or digit", code="value", expression=parameter.code
+        )
+    if modifier == "contains":
+        return _contains(parameter, folded, values)
+    if max(map(len, folded)) > MAX_PREFIX:
+        raise InvalidRequest(
+            f"'{parameter.code}' takes up to {MAX_PREFIX} characters; use '{parameter.code}:exact' for longer ones",
+            code="too-long",
+            expression=parameter.code,
+        )
+    return _any(parameter, [("p", prefix) for prefix in folded], rank=4 if min(map(len, folded)) > 3 else 7)
+
+
+def _any(parameter: SearchParameter, forms: Forms, *, rank: int) -> AnyTerm:
+    return AnyTerm(_terms(parameter, forms), rank=rank)
+
+
+def _contains(parameter: SearchParameter, texts: Sequence[str], values: Sequence[str]) -> Condition:
+    """Three letters in a row are decided by the index; more and fewer by opened resources."""
+    if all(len(text) == GRAM for text in texts):
+        return _any(parameter, [(form, text) for text in texts for form in _GRAM_FORMS], rank=6)
+    alternatives: list[Condition] = []
+    for text in texts:
+        grams = sorted(_grams(text), key=lambda gram: sum(letter in _COMMON for letter in gram))[:_MOST_GRAMS]
+        if not grams:
+            alternatives = [AnyTerm(terms(parameter.code, [PRESENT]), rank=9, shelf="marks")]
+            break
+        alternatives.append(
+            AllOf(tuple(_any(parameter, [(form, gram) for form in _GRAM_FORMS], rank=5) for gram in grams))
+        )
+    found = alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))
+    return AllOf((found, Opened(parameter.code, "contains", tuple(values))))
 
 
 def _terms(parameter: SearchParameter, forms: Forms) -> tuple[IndexTerm, ...]:

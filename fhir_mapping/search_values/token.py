@@ -19,8 +19,9 @@ from domain.search import AnyOf, AnyTerm
 from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values.escaping import split, unescape
 from fhir_mapping.search_values.forms import PRESENT, Forms, any_form
+from fhir_mapping.sharing import answering
 
-MODIFIERS = {"not": True, "of-type": True, "text": False, "in": False, "not-in": False, "above": False, "below": False}
+MODIFIERS = dict.fromkeys(("not", "of-type", "text", "in", "not-in", "above", "below"), True)
 """The modifiers R4 allows, and whether they work here."""
 
 _CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
@@ -104,7 +105,7 @@ def condition(parameter: SearchParameter, modifier: str | None, values: Sequence
     read = _of_type if modifier == "of-type" else forms_asked
     forms = [form for value in values for form in read(parameter, value)]
     rank = _rank(parameter, forms)
-    return any_form(parameter.code, forms, rank, negated=modifier == "not")
+    return any_form(answering(parameter), forms, rank, negated=modifier == "not")
 
 
 def forms_asked(parameter: SearchParameter, value: str) -> Forms:

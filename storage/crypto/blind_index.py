@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 TOKEN_BYTES = 8
+SIEVE_BYTES = 128
+MOST_MASKS = 20_000
+"""Words come back: remembering their bits saves most of the work."""
 
 
 class TokenMaker:
@@ -28,12 +31,13 @@ class TokenMaker:
     resource type is copied per token, 0.34 us against 0.66 us for the two states of an HMAC (see DECISIONS.md).
     """
 
-    __slots__ = ("_start", "_types")
+    __slots__ = ("_masks", "_start", "_types")
 
     def __init__(self, secret: bytes, *, epoch: int = 1) -> None:
         key = HKDF(SHA256(), 64, salt=None, info=f"chartvault/index/{epoch}".encode()).derive(secret)
         self._start = hashlib.blake2b(key=key, digest_size=TOKEN_BYTES)
         self._types: dict[str, hashlib.blake2b] = {}
+        self._masks: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return "TokenMaker(…)"
@@ -47,6 +51,23 @@ class TokenMaker:
             state.update(term.encode())
             made.append(state.digest())
         return made
+
+    def sieve(self, words: Iterable[str]) -> bytes:
+        """A Bloom filter of words: `SIEVE_BYTES`, four keyed bits each, the same for every type.
+
+        All bits of a word that was put in are set; a word that was not is let through once in a hundred times or so.
+        """
+        bits = 0
+        for word in words:
+            bits |= self._masks.get(word) or self._mask(word)
+        return bits.to_bytes(SIEVE_BYTES, "little")
+
+    def _mask(self, word: str) -> int:
+        (token,) = self.tokens("*", [word])
+        mask = sum({1 << (int.from_bytes(token[at : at + 2]) % (8 * SIEVE_BYTES)) for at in range(0, 8, 2)})
+        if len(self._masks) < MOST_MASKS:
+            self._masks[word] = mask
+        return mask
 
     def _of_type(self, resource_type: str) -> hashlib.blake2b:
         state = self._types.get(resource_type)

@@ -7,19 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.search import (
-    MOMENT,
-    AllOf,
-    AnyOf,
-    AnyTerm,
-    Box,
-    Condition,
-    IdIn,
-    InRange,
-    PatientIn,
-    RangeTest,
-    Updated,
-)
+from domain.ranges import MOMENT, Box
+from domain.search import AllOf, AnyOf, AnyTerm, Condition, IdIn, InRange, PatientIn, RangeTest, Updated, Words
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Document
 from storage.mongo.index_entries import bound
@@ -46,6 +35,8 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
             return {"$and": parts} if parts else EVERYTHING
         case AnyOf(conditions):
             return _any([clause(each, resource_type, tokens, leads=leads) for each in conditions])
+        case Words(words):
+            return {"words": {"$bitsAllSet": tokens.sieve(words)}}
         case IdIn(ids, negated):
             return {"_id": {"$nin" if negated else "$in": [f"{resource_type}/{name}" for name in ids]}}
         case PatientIn(patients):

@@ -69,6 +69,7 @@ class ResourceDocument(TypedDict, total=False):
     low: float  # plain: start of the leading date in microseconds since 1970; absent without one; never of a person
     high: float  # plain: its end
     ranges: Sequence[FhirJson]  # plain: {p: element, l, h: low and high end}, {k: tokens of unit and code}
+    words: bytes  # tokens: a Bloom filter of the words of its texts
     outline: FhirJson  # plain: the de-identified FHIR-shaped part
 
 

@@ -19,16 +19,12 @@ from domain.identity import FhirJson
 from domain.revision import Description, Range
 from storage.crypto.blind_index import TokenMaker
 
-FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges")
+FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges", "words")
 """What index entries a `resources` document may hold."""
 _EPOCH_MS = 1_577_836_800_000
 """2020: 41 bits of milliseconds from here last until 2089."""
 _process = int.from_bytes(os.urandom(2)) & 0x3FF
 _numbers = itertools.count()
-
-
-INDEX_FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges")
-"""Everything `index_entries` may give."""
 
 
 def index_entries(resource_type: str, described: Description, tokens: TokenMaker) -> dict[str, Any]:
@@ -42,6 +38,8 @@ def index_entries(resource_type: str, described: Description, tokens: TokenMaker
         entries["low"], entries["high"] = low_end(described.moment[0]), high_end(described.moment[1])
     if described.ranges:
         entries["ranges"] = [_range(resource_type, each, tokens) for each in described.ranges]
+    if described.words:
+        entries["words"] = tokens.sieve(described.words)
     return entries
 
 

@@ -23,7 +23,7 @@ from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import DURABLE, SNAPSHOT, Database, Document
 from storage.mongo.documents import JOBS, RESOURCES
 from storage.mongo.failures import WRITE_CONFLICT, translated
-from storage.mongo.index_entries import INDEX_FIELDS, index_entries
+from storage.mongo.index_entries import FIELDS, index_entries
 
 _RUNNER = {"_id": "runner"}
 """Who runs jobs now: one document `{until, job, fence}`, the lock that lets one job run at a time."""
@@ -123,7 +123,7 @@ def _redescribed(described: Described, tokens: TokenMaker) -> tuple[Mapping[str,
     head = described.head
     entries = index_entries(head.key.type, described.description, tokens)
     current = {"_id": str(head.key), "version": head.version, "deleted": False, "erased": False}
-    gone = [name for name in INDEX_FIELDS if name not in entries]
+    gone = [name for name in FIELDS if name not in entries]
     return current, {"$set": entries, **({"$unset": dict.fromkeys(gone, "")} if gone else {})}
 
 

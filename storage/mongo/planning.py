@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from domain.ranges import MOMENT
 from domain.search import (
-    MOMENT,
     AllOf,
     AnyOf,
     AnyTerm,

@@ -89,7 +89,7 @@ def test_a_text_longer_than_the_index_is_refused_not_guessed() -> None:
 
 
 def test_a_name_costs_few_terms() -> None:
-    assert len(set(string.FORMS["HumanName"]({"family": "Chalmers", "given": ["Peter"], "prefix": ["Mr."]}))) < 20
+    assert len(set(string.FORMS["HumanName"]({"family": "Chalmers", "given": ["Peter"], "prefix": ["Mr."]}))) <= 25
 
 
 @given(st.text(max_size=60), st.integers(1, 60))

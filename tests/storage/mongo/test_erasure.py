@@ -67,7 +67,9 @@ async def test_current_documents_keep_the_plain_part_only(clinic: Clinic) -> Non
         stub = await clinic.raw.resources.find_one({"_id": name})
         assert stub["deleted"]
         assert stub["erased"]
-        assert not {"sealed", "key", "terms", "marks", "scoped", "low", "high", "ranges", "outline"} & stub.keys()
+        assert (
+            not {"sealed", "key", "terms", "marks", "scoped", "low", "high", "ranges", "words", "outline"} & stub.keys()
+        )
 
 
 async def test_searches_no_longer_find_it(clinic: Clinic) -> None:
