@@ -17,7 +17,9 @@ import msgspec
 from msgspec import Meta, field
 
 PREFIX = "CHARTVAULT_"
-_NOT_SETTINGS = frozenset({"CHARTVAULT_SHARED", "CHARTVAULT_TOKEN", "CHARTVAULT_BASE"})
+_NOT_SETTINGS = frozenset(
+    {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED")}
+)
 """Variables of the tests and of the client commands."""
 SECRETS = frozenset({"mongodb_uri", "kms_credentials"})
 
