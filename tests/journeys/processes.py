@@ -134,10 +134,7 @@ class Served:
             return None
         self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(25)
-        except subprocess.TimeoutExpired:
-            os.system(f"pstree -p {self._process.pid}; py-spy dump --pid {self._process.pid} --native; for p in $(pgrep -P {self._process.pid}); do py-spy dump --pid $p; done")
-            raise
+            return self._process.wait(READY_SECONDS)
         finally:
             self._process.kill()
             self._process.wait()
