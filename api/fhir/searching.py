@@ -96,6 +96,8 @@ def _parsed(service: Service, call: Call, scope: SearchScope, resource_type: str
     summary = names.get("_summary")
     if summary == "count":
         query, inclusions = msgspec.structs.replace(query, count=0), ()
+    if query.count == 0:
+        query = msgspec.structs.replace(query, total="accurate")  # the number is all that was asked for
     if summary == "text" and inclusions:
         raise InvalidRequest("'_summary=text' cannot be combined with inclusions", expression="_summary")
     if scope.compartment is not None:

@@ -152,3 +152,14 @@ async def test_validation_reports_without_storing(fhir: httpx.AsyncClient) -> No
     assert {issue["expression"][0] for issue in bad.json()["issue"]} == {"Patient.gender", "Patient.nope"}
     assert inside.json()["issue"][0]["expression"] == ["Patient.gender"]
     assert await ids(fhir, "/Patient?identifier=urn:mrn|v") == []
+
+
+async def test_a_search_that_only_counts_always_counts(fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A total over the stated cost is left out of a page, but not where it is all that was asked for."""
+    monkeypatch.setattr("storage.mongo.search.BOUNDED_TOTAL", 2)
+    for _ in range(4):
+        await fhir.post("/Patient", json=patient("bound"))
+    page = (await fhir.get("/Patient?identifier=urn:mrn|bound&_count=1")).json()
+    assert "total" not in page
+    for query in ("_summary=count", "_count=0", "_count=1&_total=accurate"):
+        assert (await fhir.get(f"/Patient?identifier=urn:mrn|bound&{query}")).json()["total"] == 4
