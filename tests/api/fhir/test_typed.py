@@ -154,7 +154,9 @@ async def test_validation_reports_without_storing(fhir: httpx.AsyncClient) -> No
     assert await ids(fhir, "/Patient?identifier=urn:mrn|v") == []
 
 
-async def test_a_search_that_only_counts_always_counts(fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_that_only_counts_always_counts(
+    fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A total over the stated cost is left out of a page, but not where it is all that was asked for."""
     monkeypatch.setattr("storage.mongo.search.BOUNDED_TOTAL", 2)
     for _ in range(4):
