@@ -1,4 +1,4 @@
-"""What fhir.resources says of a resource: https://pypi.org/project/fhir.resources/
+"""What fhir.resources says of a resource: https://github.com/nazrulworld/fhir.resources
 
 Advice for `$validate`, never the answer: its models are R4B, and what they print loses decimals and instants, so only
 its complaints are used and its output is thrown away. Imported when first asked, and only the models of the types asked
