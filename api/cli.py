@@ -13,6 +13,7 @@ import typer
 
 from api.commands.bench import bench
 from api.commands.erase import erase
+from api.commands.explain import explain
 from api.commands.import_ import import_
 from api.commands.keys import reseal, rotate
 from api.commands.serve import serve
@@ -55,6 +56,7 @@ app.command(
 app.command(epilog=_examples("chartvault verify", "chartvault verify --data-dir /srv/chartvault || page-somebody"))(
     verify
 )
+app.command(epilog=_examples("chartvault explain 'Observation?patient=1&code=8867-4&_sort=-date'"))(explain)
 app.command(epilog=_examples("chartvault erase 01a1fa33-4fb8 --reason 'Request of 3 May, ticket 4711'"))(erase)
 keys = typer.Typer(help="Replace keys.", no_args_is_help=True)
 keys.command(epilog=_examples("chartvault keys rotate"))(rotate)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,8 +20,11 @@ from api.fhir.paging import PageLinks
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
 from api.settings import Settings, UnusableSettings
+from domain.access import Caller, parse_scopes
 from domain.audit import AuditEntry
+from domain.candidates import candidates_of, needs_opening
 from domain.errors import Unavailable
+from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
 from domain.operations.reindex import work
@@ -43,6 +46,7 @@ from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
 from storage.mongo.audit import MongoAuditTrail
 from storage.mongo.erasure import erase_patient
+from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
 from storage.mongo.jobs import MongoJobs
@@ -185,6 +189,16 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         custom=opened.custom,
     )
     return FhirSurface(service, authenticator(settings).authenticate, settings.fhir_base)
+
+
+async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> tuple[Explained, bool]:
+    """How the database answers a search, and whether its matches have to be opened to decide or to sort."""
+    query = opened.parts.search.parse(resource_type, pairs, strict=True).query
+    caller = Caller("cli", "chartvault-cli", "explain", parse_scopes("system/*.rs"))
+    query = await solve_links(opened.parts, caller, query)
+    opening = needs_opening(query)
+    plain = candidates_of(query) if opening else query
+    return await explain(opened.database, opened.keyring.service.tokens, plain), opening
 
 
 def findings(opened: Opened, progress: Progress) -> AsyncIterator[Finding]:

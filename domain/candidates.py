@@ -81,16 +81,19 @@ async def find(source: Source, query: SearchQuery) -> Page:
     return await _streamed(source, query)
 
 
+def candidates_of(query: SearchQuery) -> SearchQuery:
+    """The query that the index answers: everything it can say of the conditions, in no particular order."""
+    plain = tuple(each for each in map(_superset, query.conditions) if each is not None)
+    return msgspec.structs.replace(query, conditions=plain, order=(), total="none", count=BATCH)
+
+
 class _Candidates:
     """The candidates of a query, batch by batch, those that are matches with what is inside them."""
 
     def __init__(self, source: Source, query: SearchQuery) -> None:
         self._source = source
         self._doubtful = [condition for condition in query.conditions if _is_opened(condition)]
-        plain = tuple(each for each in map(_superset, query.conditions) if each is not None)
-        self._query: SearchQuery | None = msgspec.structs.replace(
-            query, conditions=plain, order=(), total="none", count=BATCH
-        )
+        self._query: SearchQuery | None = candidates_of(query)
         self._left = MAX_OPENED
 
     async def batch(self) -> list[tuple[Stored, Inspected]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -40,3 +41,30 @@ class Box(msgspec.Struct, frozen=True):
             and (high is None or self.high_from is None or high >= self.high_from)
             and (high is None or self.high_to is None or high < self.high_to)
         )
+
+
+def hull(boxes: Sequence[Box]) -> Box:
+    """One box that holds whatever one of the boxes holds, given that no interval ends before it starts."""
+
+    def least(bounds: list[Number | None]) -> Number | None:
+        known = [bound for bound in bounds if bound is not None]
+        return min(known) if known and len(known) == len(bounds) else None
+
+    def most(bounds: list[Number | None]) -> Number | None:
+        known = [bound for bound in bounds if bound is not None]
+        return max(known) if known and len(known) == len(bounds) else None
+
+    return Box(
+        least([box.low_from for box in boxes]),
+        most([box.low_to if box.low_to is not None else box.high_to for box in boxes]),
+        least([box.high_from if box.high_from is not None else box.low_from for box in boxes]),
+        most([box.high_to for box in boxes]),
+    )
+
+
+def both_ends(box: Box) -> Box:
+    """The box of an interval that is one number: each end keeps to the bounds of both."""
+    starts = [bound for bound in (box.low_from, box.high_from) if bound is not None]
+    ends = [bound for bound in (box.low_to, box.high_to) if bound is not None]
+    low, high = max(starts, default=None), min(ends, default=None)
+    return Box(low, high, low, high)

@@ -48,11 +48,15 @@ class AnyTerm(msgspec.Struct, frozen=True, tag=True):
 
 
 class RangeTest(msgspec.Struct, frozen=True):
-    """A range at one of `paths` that lies in `box` and carries every one of `keys`."""
+    """A range at one of `paths` that lies in `box` and carries every one of `keys`, the most telling one first.
+
+    `points`: all ranges at these paths start where they end, so what is asked of one end is asked of the other.
+    """
 
     paths: tuple[str, ...]
     box: Box
     keys: tuple[IndexTerm, ...] = ()
+    points: bool = False
 
 
 class InRange(msgspec.Struct, frozen=True, tag=True):

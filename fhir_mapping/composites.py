@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from fhir_mapping.extraction import Filter, Route, routes_of
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.search_values import moments, number, quantity, token
+from fhir_mapping.search_values import moments, quantity, token
 
 Strategy: TypeAlias = Literal["pairs", "keys", "both", "opened"]
 _NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
@@ -120,9 +120,3 @@ def keyed_paths(resource_type: str) -> frozenset[str]:
 def joined(instance: Instance, route: Route) -> str:
     """The path from the resource of a component's values."""
     return ".".join((*instance.steps, *(step for step in route.steps if isinstance(step, str))))
-
-
-def number_measures(value: object) -> list[quantity.Measure]:
-    """A plain number as a quantity without a unit."""
-    low, high = number.value(value)  # type: ignore[arg-type]
-    return [quantity.Measure(low, high, [])]

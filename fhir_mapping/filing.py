@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from domain.revision import Range
 from domain.search import IndexTerm, term
-from fhir_mapping.composites import Instance, joined, kind_of, number_measures
+from fhir_mapping.composites import Instance, joined, kind_of
 from fhir_mapping.extraction import Plan, Route
 from fhir_mapping.search_values import moments, quantity, reference, token
 from fhir_mapping.search_values.forms import MARKS, Form, Forms
@@ -117,8 +117,12 @@ class MeasureReader:
 def measured(measures: list[quantity.Measure], path: str, keys: tuple[IndexTerm, ...]) -> Iterator[Range]:
     """The ranges of a quantity, with the keys of what it belongs to."""
     for measure in measures:
-        where = quantity.CONVERTED + path if measure.converted else path
-        yield Range(where, measure.low, measure.high, (*keys, *(term("unit", *form) for form in measure.keys)))
+        yield Range(
+            quantity.places(path, measure),
+            measure.low,
+            measure.high,
+            (*keys, *(term("unit", *form) for form in measure.keys)),
+        )
 
 
 class CompositeReader:
@@ -166,7 +170,7 @@ def _component_reader(route: Route, references: dict[str, Callable[[Any], Forms]
         case "quantity":
             return quantity.READERS[route.type]
         case "number":
-            return number_measures
+            return quantity.number_measures
         case "reference":
             return references[route.type]
     return token.FORMS[route.type]

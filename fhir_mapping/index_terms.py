@@ -16,7 +16,7 @@ from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description
 from domain.search import IndexTerm
 from fhir_mapping.compartments import membership_of
-from fhir_mapping.composites import composite_of, keyed_paths, number_measures
+from fhir_mapping.composites import composite_of, keyed_paths
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.extraction import Plan, Route
 from fhir_mapping.filing import CompositeReader, Filed, MeasureReader, MomentReader, Reader, TermReader
@@ -185,5 +185,5 @@ def _range_reader(parameter: SearchParameter, route: Route, path: str) -> Reader
     if parameter.kind == "date":
         read = moments.READERS.get(route.type)
         return None if read is None else MomentReader(read, path, leads=is_leading(parameter))
-    measure = quantity.READERS.get(route.type) if parameter.kind == "quantity" else number_measures
+    measure = quantity.READERS.get(route.type) if parameter.kind == "quantity" else quantity.number_measures
     return None if measure is None else MeasureReader(measure, path)

@@ -137,7 +137,8 @@ def _fits(parameter: SearchParameter, places: Sequence[Place], value: str, now: 
         return any(wanted & set(token.FORMS[place.type or ""](place.value)) for place in places)
     if parameter.kind == "number":
         boxes = number.boxes(*number.asked(parameter.code, value))
-        return any(_in(boxes, number.value(place.value)) for place in places)
+        measures = [measure for place in places for measure in quantity.number_measures(place.value)]
+        return any(_in(boxes, (measure.low, measure.high)) for measure in measures if not measure.converted)
     if parameter.kind == "date":
         asked = moments.boxes(*moments.asked(parameter.code, value, now))
         return any(_in(asked, interval) for interval in map(_interval, places) if interval is not None)
@@ -146,14 +147,8 @@ def _fits(parameter: SearchParameter, places: Sequence[Place], value: str, now: 
         _in(wanted_quantity.boxes, (measure.low, measure.high))
         for place in places
         for measure in quantity.READERS.get(place.type or "", _no_measures)(place.value)
-        if _carries(measure, wanted_quantity)
+        if wanted_quantity.key in measure.keys
     )
-
-
-def _carries(measure: quantity.Measure, wanted: quantity.Wanted) -> bool:
-    if wanted.key is None:
-        return not measure.converted
-    return wanted.key in measure.keys
 
 
 def _no_measures(_value: Any) -> list[quantity.Measure]:

@@ -123,7 +123,9 @@ class ParameterConditions:
         if second.kind == "quantity":
             wanted = quantity.wanted(parameter.code, parts[1])
         else:
-            wanted = quantity.Wanted(number.boxes(*number.asked(parameter.code, parts[1])), None, anywhere=False)
+            wanted = quantity.Wanted(
+                number.boxes(*number.asked(parameter.code, parts[1])), quantity.ANY, anywhere=False
+            )
         tests: list[RangeTest] = [test for form in first for test in quantity_tests(wanted, places, keys=(form,))]
         return InRange(tuple(tests), rank=4)
 
@@ -145,7 +147,10 @@ class ParameterConditions:
 
 
 def any_of(conditions: Sequence[Condition]) -> Condition:
-    """At least one of several conditions."""
+    """At least one of several conditions; alternatives of one kind become one condition, which one index answers."""
+    ranges = [condition for condition in conditions if isinstance(condition, InRange)]
+    if len(ranges) == len(conditions):
+        return InRange(tuple(test for each in ranges for test in each.tests), rank=max(each.rank for each in ranges))
     return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
 
 

@@ -28,8 +28,8 @@ def condition(parameter: SearchParameter, values: Sequence[str], now: datetime) 
             return _calendar(code, found, values)
         return InRange(tuple(RangeTest(paths(parameter), box) for box in found))
     if parameter.kind == "number":
-        numbers = [number.boxes(*number.asked(code, value)) for value in values]
-        return InRange(tuple(RangeTest(paths(parameter), box) for boxes in numbers for box in boxes))
+        numbers = [quantity.Wanted(number.boxes(*number.asked(code, value)), quantity.ANY) for value in values]
+        return InRange(tuple(test for each in numbers for test in quantity_tests(each, paths(parameter))))
     wanted = quantity.all_wanted(code, values)
     if is_sealed(parameter):
         return AllOf((_present(code), Opened(code, None, tuple(values))))
@@ -38,10 +38,14 @@ def condition(parameter: SearchParameter, values: Sequence[str], now: datetime) 
 
 def quantity_tests(wanted: quantity.Wanted, where: Sequence[str], *, keys: tuple[Form, ...] = ()) -> list[RangeTest]:
     """The tests of one alternative; `keys` are more that the range must carry."""
-    units = () if wanted.key is None else (wanted.key,)
-    places = (*where, *(quantity.CONVERTED + path for path in where)) if wanted.anywhere else tuple(where)
-    asked = (*(term("key", *key) for key in keys), *(term("unit", *unit) for unit in units))
-    return [RangeTest(places, box, asked) for box in wanted.boxes]
+    found = (*where, *(quantity.CONVERTED + path for path in where)) if wanted.anywhere else tuple(where)
+    extended = tuple(quantity.EXTENDED + path for path in found)
+    asked = (
+        *(term("key", *key) for key in keys),
+        *([] if keys and wanted.key == quantity.ANY else [term("unit", *wanted.key)]),
+    )
+    points = [RangeTest(found, box, asked, points=True) for box in wanted.boxes]
+    return points + [RangeTest(extended, box, asked) for box in wanted.boxes]
 
 
 def _present(code: str) -> AnyTerm:

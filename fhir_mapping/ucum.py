@@ -229,6 +229,8 @@ def _expression(text: str, depth: int = 0) -> _Parts:
                 raise _Unreadable
             sign = -1 if text[position] == "/" else 1
             position += 1
+            if position == len(text):
+                raise _Unreadable
     return _Parts(factor, exponents)
 
 

@@ -45,7 +45,7 @@ def _last_year(text: str) -> tuple[int, int]:
     return microseconds(low) + shift, microseconds(high) + shift
 
 
-def date_value(value: str) -> Interval | None:
+def date_value(value: str) -> tuple[int, int] | None:
     try:
         return covered(value)
     except InvalidRequest:
@@ -57,11 +57,13 @@ def period(value: Mapping[str, Any]) -> Interval | None:
     if start is None and end is None:
         return None
     first, last = (date_value(start) if start else None), (date_value(end) if end else None)
+    if first is not None and last is not None and last[1] <= first[0]:
+        return first  # One that ends before it starts says when it started, if anything.
     return (first[0] if first else None), (last[1] if last else None)
 
 
 def timing(value: Mapping[str, Any]) -> Interval | None:
-    found = [date_value(event) for event in value.get("event", ()) if event is not None]
+    found: list[Interval | None] = [date_value(event) for event in value.get("event", ()) if event is not None]
     bounds = value.get("repeat", {}).get("boundsPeriod")
     if bounds is not None:
         found.append(period(bounds))

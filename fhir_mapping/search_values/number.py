@@ -1,8 +1,9 @@
 """Numbers as closed intervals, and what every prefix asks of them.
 
 https://hl7.org/fhir/R4/search.html#number, #prefix. A stored number is exactly what it says; a search for `100` means
-[99.5, 100.5), `100.00` [99.995, 100.005), `1e2` [95, 105): half a unit of the last digit given. The other prefixes
-compare with exactly 100. All arithmetic is on decimals of 34 digits, as many as are accepted and as MongoDB compares.
+[99.5, 100.5), `100.00` [99.995, 100.005): half a unit of the last digit given. For `1e2` R4 says [95, 105), a tenth of
+that; every number with an exponent is read so. The other prefixes compare with exactly 100. All arithmetic is on
+decimals of 34 digits, as many as are accepted and as MongoDB compares.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def asked(code: str, text: str) -> Asked:
     if _NUMBER.fullmatch(digits) is None:
         raise InvalidRequest(f"'{code}' takes a number such as 100, 5.40 or 1e2", code="value", expression=code)
     number = EXACT.create_decimal(digits)
-    half = EXACT.divide(Decimal((0, (1,), int(number.as_tuple().exponent))), Decimal(2))
+    last_digit = Decimal((0, (1,), int(number.as_tuple().exponent)))
+    half = EXACT.divide(last_digit, Decimal(20 if "e" in digits.lower() else 2))
     if prefix == "ap":
         half = max(half, EXACT.divide(abs(number), Decimal(10)))
     return Asked(prefix, number, EXACT.subtract(number, half), EXACT.add(number, half))
@@ -67,8 +69,3 @@ def boxes(prefix: str, number: Decimal, low: Decimal, high: Decimal) -> tuple[Bo
             return (Box(high_to=number),)
         case _:  # ap: they overlap
             return (Box(low_to=after(high), high_from=low),)
-
-
-def value(content: Decimal | int) -> tuple[Decimal, Decimal]:
-    exact = EXACT.create_decimal(Decimal(content))
-    return exact, exact

@@ -20,8 +20,11 @@ from fhir_mapping.search_values import number
 from fhir_mapping.search_values.escaping import split, unescape
 from fhir_mapping.search_values.forms import Form, Forms
 
-CONVERTED = "="
-"""Before the path of a range whose number was converted to the shared unit of its dimension."""
+CONVERTED, EXTENDED = "=", "~"
+"""Before the path of a range whose number was converted to the shared unit of its dimension, and of one that has more
+than one number: the index is walked a short way for points only."""
+ANY: Form = ("any", "")
+"""The key of every number as it was written."""
 CURRENCIES = "urn:iso:std:iso:4217"
 
 
@@ -62,16 +65,28 @@ def span(value: Mapping[str, Any]) -> list[Measure]:
         None if each.get("value") is None else number.EXACT.create_decimal(Decimal(each["value"]))
         for each in (low, high)
     ]
-    return [] if ends == [None, None] else _measures(ends[0], ends[1], {**low, **high})
+    if ends == [None, None]:
+        return []
+    known = [end for end in ends if end is not None]
+    low_end, high_end = (min(known), max(known)) if len(known) == 2 else (ends[0], ends[1])
+    return _measures(low_end, high_end, {**low, **high})
 
 
 def money(value: Mapping[str, Any]) -> list[Measure]:
     return quantity({"value": value.get("value"), "system": CURRENCIES, "code": value.get("currency")})
 
 
+def number_measures(value: Any) -> list[Measure]:
+    """A plain number, or a Range where a number parameter reads one (`RiskAssessment.probability`)."""
+    if isinstance(value, Mapping):
+        return span(value)
+    exact = number.EXACT.create_decimal(Decimal(value))
+    return [Measure(exact, exact, [ANY])]
+
+
 def _measures(low: Decimal | None, high: Decimal | None, unit: Mapping[str, Any]) -> list[Measure]:
     code, text, system = unit.get("code"), unit.get("unit"), unit.get("system")
-    keys: Forms = [("u", each) for each in dict.fromkeys((code, text)) if each]
+    keys: Forms = [ANY, *(("u", each) for each in dict.fromkeys((code, text)) if each)]
     canonical = ucum.canonical(code) if code and system == ucum.SYSTEM else None
     if canonical is None:
         if code and system:
@@ -91,12 +106,18 @@ READERS: dict[str, Callable[[Any], list[Measure]]] = {
 }
 
 
+def places(path: str, measure: Measure) -> str:
+    """Where a range of an element is filed."""
+    where = CONVERTED + path if measure.converted else path
+    return where if measure.low == measure.high else EXTENDED + where
+
+
 class Wanted(NamedTuple):
     """What one alternative asks: a range in one of `boxes` that carries `key`; `anywhere`: converted numbers count too."""
 
     boxes: tuple[Box, ...]
-    key: Form | None
-    anywhere: bool
+    key: Form
+    anywhere: bool = False
 
 
 def wanted(code: str, value: str) -> Wanted:
@@ -104,7 +125,7 @@ def wanted(code: str, value: str) -> Wanted:
     parts = [*split(value, "|", 2)]
     asked = number.asked(code, parts[0])
     if len(parts) == 1:
-        return Wanted(number.boxes(*asked), None, anywhere=False)
+        return Wanted(number.boxes(*asked), ANY)
     if len(parts) == 2:
         raise InvalidRequest(
             f"'{code}' takes number, number||unit or number|system|code", code="value", expression=code
@@ -113,12 +134,12 @@ def wanted(code: str, value: str) -> Wanted:
     if not unit:
         if system:
             raise InvalidRequest(f"'{code}' needs a code with its system", code="value", expression=code)
-        return Wanted(number.boxes(*asked), None, anywhere=False)
+        return Wanted(number.boxes(*asked), ANY)
     if not system:
-        return Wanted(number.boxes(*asked), ("u", unit), anywhere=False)
+        return Wanted(number.boxes(*asked), ("u", unit))
     canonical = ucum.canonical(unit) if system == ucum.SYSTEM else None
     if canonical is None:
-        return Wanted(number.boxes(*asked), ("q", f"{system} {unit}"), anywhere=False)
+        return Wanted(number.boxes(*asked), ("q", f"{system} {unit}"))
     shared = (ucum.converted(each, canonical) for each in asked[1:])
     return Wanted(number.boxes(asked.prefix, *shared), ("d", canonical.dimension), anywhere=True)
 

@@ -88,14 +88,16 @@ def condition(parameter: SearchParameter, modifier: str | None, values: Sequence
             code="too-costly",
             expression=parameter.code,
         )
-    found = [("ref", each) for text in texts for each in _spellings(text, targets, modifier, base)]
+    plain = modifier is not None or parameter.types == {"Reference"}
+    found = [("ref", each) for text in texts for each in _spellings(text, targets, modifier, base, plain=plain)]
     rank = 3 if "Patient" in targets and bare + len(texts) <= 2 * MAX_BARE_IDS else 4
     return AnyTerm(terms(parameter.code, found), rank=rank)
 
 
-def _spellings(text: str, targets: Sequence[str], modifier: str | None, base: str | None) -> list[str]:
+def _spellings(text: str, targets: Sequence[str], modifier: str | None, base: str | None, *, plain: bool) -> list[str]:
+    """How the reference may be filed. A bare id that is not `plain` may also be a URI of its own."""
     if ID.fullmatch(text) is not None:
-        return [*(f"{target}/{text}" for target in targets), *([] if modifier else [text])]
+        return [*(f"{target}/{text}" for target in targets), *([] if plain else [text])]
     reference = _canonical(text, base)
     if modifier is not None and f"/{modifier}/" not in f"/{reference}":
         return []  # `subject:Patient=Device/1` contradicts itself: nothing matches.

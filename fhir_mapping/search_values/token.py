@@ -27,6 +27,7 @@ MODIFIERS = dict.fromkeys(("not", "of-type", "text", "in", "not-in", "above", "b
 _CASE_SENSITIVE_SYSTEMS = frozenset({"http://unitsofmeasure.org"})
 _LITERAL = frozenset({"Identifier", "id", "uri", "url", "oid", "uuid", "canonical"})
 _WITHOUT_SYSTEM = frozenset({"code", "boolean", "string", "markdown", "id", "uri", "url", "oid", "uuid", "canonical"})
+_FEW_CODES = frozenset({"category", "class", "severity", "intent", "priority"})
 _FEW_VALUES = frozenset({"code", "boolean"})
 _PHONE = re.compile(r"\+?[\d\s().\-/]{5,}")
 _PHONE_SIGNS = re.compile(r"[^+\d]")
@@ -156,4 +157,5 @@ def _rank(parameter: SearchParameter, forms: Forms) -> int:
         return 0 if all(name in ("sc", "ot") for name, _ in forms) else 1
     if types <= _FEW_VALUES:
         return 8
-    return 7 if parameter.code.startswith("_") or parameter.code in ("category", "class") else 5
+    few = parameter.code.startswith("_") or parameter.code.endswith("-status") or parameter.code in _FEW_CODES
+    return 7 if few else 5

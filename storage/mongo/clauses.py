@@ -5,9 +5,10 @@ Text of a query becomes tokens, ids and numbers here, each under an operator of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from domain.ranges import MOMENT, Box
+from domain.ranges import MOMENT, Box, both_ends, hull
 from domain.search import AllOf, AnyOf, AnyTerm, Condition, IdIn, InRange, PatientIn, RangeTest, Updated, Words
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Document
@@ -18,7 +19,11 @@ EVERYTHING: Document = {}
 
 
 def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, leads: bool = True) -> Document:
-    """The clause of a condition. One that does not lead is written so that no index of terms is considered for it."""
+    """The clause of a condition. One that does not lead is written so that no index of terms or ranges is tried for it.
+
+    Were two clauses fit for the index that was named, the database would choose which of them bounds it, and with it the
+    order of the pages.
+    """
     match condition:
         case AnyTerm(terms, negated):
             made = tokens.tokens(resource_type, terms)
@@ -29,7 +34,9 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
             # A double negation is the same filter, but nothing the planner would try an index for.
             return {"$nor": [{condition.shelf: {"$nin": made}}]}
         case InRange(tests):
-            return _any([_range(test, resource_type, tokens) for test in tests])
+            found = _ranges(tests, resource_type, tokens)
+            apart = leads or all(test.paths == (MOMENT,) for test in tests)
+            return found if apart else {"$nor": [{"$nor": [found]}]}
         case AllOf(conditions):
             parts = [clause(each, resource_type, tokens, leads=leads and at == 0) for at, each in enumerate(conditions)]
             return {"$and": parts} if parts else EVERYTHING
@@ -46,6 +53,15 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
     raise ValueError(f"{type(condition).__name__} must be solved before the query that holds it")
 
 
+def _ranges(tests: Sequence[RangeTest], resource_type: str, tokens: TokenMaker) -> Document:
+    """Alternatives over the leading date get one clause that is true of them all: it bounds the index."""
+    alternatives = _any([_range(test, resource_type, tokens) for test in tests])
+    if len(tests) < 2 or any(test.paths != (MOMENT,) for test in tests):
+        return alternatives
+    bounds = _ends(hull([test.box for test in tests]), "low", "high")
+    return {"$and": [bounds, alternatives]} if bounds else alternatives
+
+
 def _any(parts: list[Document]) -> Document:
     if not parts:
         return NOTHING
@@ -56,17 +72,28 @@ def _range(test: RangeTest, resource_type: str, tokens: TokenMaker) -> Document:
     found: list[Document] = []
     if MOMENT in test.paths:
         found.append(_ends(test.box, "low", "high") or {"low": {"$exists": True}})
-    paths = [path for path in test.paths if path != MOMENT]
-    if paths:
-        element: Document = {"p": paths[0] if len(paths) == 1 else {"$in": paths}}
-        keys = tokens.tokens(resource_type, test.keys)
-        if keys:
-            element["k"] = keys[0] if len(keys) == 1 else {"$all": keys}
-        found.append({"ranges": {"$elemMatch": element | _ends(test.box, "l", "h")}})
+    found += [range_clause(test, path, resource_type, tokens) for path in test.paths if path != MOMENT]
     return _any(found)
 
 
+def range_clause(test: RangeTest, path: str, resource_type: str, tokens: TokenMaker, *more: Document) -> Document:
+    """A range at one path; `more` is also asked of it. One key leads the index, the others only filter."""
+    element: Document = {"p": path}
+    keys = tokens.tokens(resource_type, test.keys)
+    if keys:
+        element["k"] = keys[0]
+    others: list[Document] = [{"$nor": [{"k": {"$ne": key}}]} for key in keys[1:]]
+    box = both_ends(test.box) if test.points else test.box
+    inside = (
+        {"$and": [element | _ends(box, "l", "h"), *others, *more]} if others or more else element | _ends(box, "l", "h")
+    )
+    # The index of ranges leaves out resources without one, and is used for filters that say so.
+    return {"$and": [{"ranges": {"$elemMatch": inside}}, {"ranges.p": {"$exists": True}}]}
+
+
 def _ends(box: Box, low: str, high: str) -> Document:
+    """Bounds of both ends. What one end says of the other is said too: it keeps the walk along the index short."""
+    box = hull([box])
     ends = {low: _between(box.low_from, box.low_to), high: _between(box.high_from, box.high_to)}
     return {name: bounds for name, bounds in ends.items() if bounds}
 

@@ -149,6 +149,7 @@ class Sealed(NamedTuple):
     tip: bytes | None = None
     place: int | None = None
     low: int | float | None = None
+    position: tuple[str | int | None, ...] = ()
 
 
 HEAD_FIELDS = dict.fromkeys(("type", "id", "version", "method", "patient", "labels", "key", "sealed"), 1)

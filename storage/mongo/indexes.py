@@ -31,7 +31,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         # By the leading date of a type, and sorted by it.
         IndexModel(["type", ("low", -1), "place", "high"], name="moment", partialFilterExpression={"deleted": False}),
         # Other dates, numbers, quantities and composites with them: one entry for each key of a range.
-        IndexModel(["type", "ranges.p", "ranges.k", "ranges.l", "ranges.h"], name="ranges", **HAS_RANGES),
+        IndexModel(["type", "ranges.p", "ranges.k", "ranges.l", "ranges.h", "place"], name="ranges", **HAS_RANGES),
         # `_lastUpdated`, as condition and as sort; the number of live resources of a type.
         IndexModel(["type", "deleted", "updated", "_id"], name="updated"),
         # What access leaves of a search, $everything, erasure.

@@ -29,6 +29,7 @@ from domain.search import (
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.clauses import clause
 from storage.mongo.client import Document
+from storage.mongo.range_walk import Walk
 
 Index: TypeAlias = Literal["_id_", "terms", "scoped", "moment", "ranges", "compartments", "updated"]
 Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "place"]
@@ -51,12 +52,17 @@ _ASKED: dict[str, tuple[Order, Index]] = {
 
 
 class Plan(NamedTuple):
-    """A filter, the index that leads, and the order of the pages. `start` are the clauses after the page key."""
+    """A filter, the index that leads, and the order of the pages. `start` are the clauses after the page key.
+
+    With a `walk`, the pages are in the order of the numbers, and `rest` is the filter without them.
+    """
 
     filter: Document
     start: Sequence[Document]
     sort: list[tuple[str, int]]
     lead: Index
+    walk: Walk | None = None
+    rest: Sequence[Document] = ()
 
     @property
     def page(self) -> Document:
@@ -74,14 +80,18 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
         order, sorted_index = _ASKED[query.sort]
         if leader is None or (rank_of(leader) >= COMMON and index != "scoped"):
             index, leader = sorted_index, None
-    clauses = [] if leader is None else [clause(leader, query.type, tokens)]
-    clauses += [clause(each, query.type, tokens, leads=False) for each in conditions if each is not leader]
+    first = [] if leader is None else [clause(leader, query.type, tokens)]
+    clauses = [clause(each, query.type, tokens, leads=False) for each in conditions if each is not leader]
     if index == "_id_":
         # "0" is the character after "/": the range is exactly the names "Type/…".
         clauses.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
     if index not in ("terms", "scoped"):  # Tokens hold the type, and only live resources have them.
         clauses.append({"type": query.type, "deleted": False})
-    return Plan({"$and": [each for each in clauses if each]}, _start(query, order), _sort(order), index)
+    rest = [each for each in clauses if each]
+    filter_ = {"$and": [*(each for each in first if each), *rest]}
+    if index == "ranges" and query.sort == "place" and isinstance(leader, InRange):
+        return Plan(filter_, (), [], index, Walk(leader, query.type, tokens), rest)
+    return Plan(filter_, _start(query, order), _sort(order), index)
 
 
 def filter_of(query: SearchQuery, tokens: TokenMaker) -> Document:
@@ -104,6 +114,9 @@ def _index_of(condition: Condition) -> Index | None:
         case InRange(tests):
             moments = {test.paths == (MOMENT,) for test in tests}
             return "moment" if moments == {True} else "ranges" if moments == {False} else None
+        case AllOf(conditions):
+            # Inside an alternative: its first condition leads, see `clause`.
+            return "terms" if conditions and _index_of(conditions[0]) == "terms" else None
         case AnyOf(conditions):
             indexes = {_index_of(each) for each in conditions}
             return "terms" if indexes == {"terms"} else None

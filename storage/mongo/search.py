@@ -18,10 +18,12 @@ from domain.ports import Inspect
 from domain.revision import Stored
 from domain.search import PageKey, SearchQuery
 from storage.crypto.blind_index import TokenMaker
+from storage.mongo import range_walk
 from storage.mongo.client import Database
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, Sealed, stored_resource
 from storage.mongo.failures import translated
 from storage.mongo.planning import Plan, plan_of
+from storage.mongo.range_walk import Walk
 
 SEARCH_MS = 15_000
 """`maxTimeMS` of a search and of its count."""
@@ -64,7 +66,10 @@ class Searches:
 
     async def _find(self, query: SearchQuery) -> Page:
         plan = plan_of(query, self._tokens)
-        found = await self._matches(plan, query.count + 1) if query.count else []
+        if plan.walk is not None and query.count:
+            found = await self._walked(plan, plan.walk, query)
+        else:
+            found = await self._matches(plan, query.count + 1) if query.count else []
         more, matches = len(found) > query.count > 0, found[: query.count]
         total: int | None = None
         if query.total != "none":
@@ -86,6 +91,29 @@ class Searches:
         with translated("The search was not answered"):
             return [stored_resource(document) async for document in cursor]
 
+    async def _walked(self, plan: Plan, walk: Walk, query: SearchQuery) -> list[Stored]:
+        """A page in the order of the numbers; every match carries where it stands."""
+        after = range_walk.read(query.after)
+        found: list[Stored] = []
+        for number in range_walk.stretches_after(walk, after):
+            cursor = self._resources.find(
+                {"$and": [*walk.clauses(number, after), *plan.rest]},
+                {**CURRENT_FIELDS, "ranges": 1},
+                limit=query.count + 1 - len(found),
+                hint=plan.lead,
+                batch_size=BATCH,
+                max_time_ms=self._search_ms,
+            )
+            with translated("The search was not answered"):
+                async for document in cursor:
+                    stored = stored_resource(document)
+                    position = range_walk.written(walk.position(number, document))
+                    handle = stored.handle._replace(position=position)
+                    found.append(msgspec.structs.replace(stored, handle=handle))
+            if len(found) > query.count:
+                break
+        return found
+
     async def _count(self, plan: Plan, *, bounded: bool) -> int | None:
         options: dict[str, Any] = {"limit": BOUNDED_TOTAL + 1} if bounded else {}
         with translated("The search could not be counted"):
@@ -101,4 +129,4 @@ def key_of(stored: Stored) -> PageKey:
     if not isinstance(handle, Sealed):
         return PageKey(head.key.id, head.recorded)
     low = handle.low if handle.low is None or isinstance(handle.low, float) else int(handle.low)
-    return PageKey(head.key.id, head.recorded, int(handle.place or 0), low)
+    return PageKey(head.key.id, head.recorded, int(handle.place or 0), low, handle.position)
