@@ -22,14 +22,42 @@ _ALIASES = {"read": "rs", "write": "cud", "*": "cruds"}
 _WORDS = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 
 
+Role: TypeAlias = Literal[
+    "SUPER_ADMIN",
+    "ADMIN",
+    "DOCTOR",
+    "NURSE",
+    "PATIENT",
+    "RECEPTIONIST",
+    "PHARMACIST",
+    "LAB_TECHNICIAN",
+    "DIETICIAN",
+]
+
+
 class Caller(msgspec.Struct, frozen=True):
-    """Who is asking. `rights` maps a resource type or `*` to the letters granted; `network` is the peer's address."""
+    """Who is asking. `rights` maps a resource type or `*` to the letters granted; `network` is the peer's address.
+
+    A person has an `account`, which says what `roles` they hold, who they are in the records (`profiles`, such as
+    `Practitioner/1`) and where they work (`organizations`). A system client has none and holds what its scopes grant.
+    `patient` is the launch context, `authenticated_at` and `second_factor_at` are seconds since 1970, `purpose` are the
+    purposes of use this request was made for.
+    """
 
     subject: str
     client: str
     token_id: str
     rights: Mapping[str, frozenset[str]]
     network: str | None = None
+    account: str | None = None
+    session: str | None = None
+    roles: frozenset[Role] = frozenset()
+    profiles: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+    patient: str | None = None
+    authenticated_at: float | None = None
+    second_factor_at: float | None = None
+    purpose: frozenset[str] = frozenset()
 
     def may(self, right: Right, resource_type: str) -> bool:
         return right in self.rights.get(resource_type, ()) or right in self.rights.get("*", ())
