@@ -41,6 +41,11 @@ def status_of(error: errors.DomainError) -> int:
 
 def headers_of(error: errors.DomainError) -> dict[str, str]:
     """The headers a failure must carry: a challenge (RFC 6750 section 3), or when to come back."""
+    if isinstance(error, errors.StepUpRequired):
+        # https://www.rfc-editor.org/rfc/rfc9470
+        return {
+            "www-authenticate": 'Bearer realm="chartvault", error="insufficient_user_authentication", max_age="300"'
+        }
     if isinstance(error, errors.Unauthenticated):
         return {"www-authenticate": 'Bearer realm="chartvault"'}
     if isinstance(error, errors.Unavailable | errors.Throttled):

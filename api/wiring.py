@@ -45,6 +45,7 @@ from storage.crypto.progress import Progress
 from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
 from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.erasure import erase_patient
 from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
@@ -69,6 +70,7 @@ class Opened(NamedTuple):
     parts: Parts
     jobs: MongoJobs
     custom: CustomParameters
+    grants: MongoGrantBook
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -117,7 +119,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                 known = KnownParameters(parts, jobs, custom)
                 await known.refresh()
                 async with repeated("search parameters", known.refresh):
-                    yield Opened(client, database, keyring, store, trail, parts, jobs, custom)
+                    grants = MongoGrantBook(database, keyring, now)
+                    yield Opened(client, database, keyring, store, trail, parts, jobs, custom, grants)
             finally:
                 await store.close()
                 await trail.close()

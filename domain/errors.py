@@ -6,6 +6,7 @@
     │   ├── TooCostly             understood, but over a stated limit           ("too-costly")
     │   └── RepeatedKey           an Idempotency-Key reused for another request ("duplicate")
     ├── Unauthenticated           no caller, or a token that proves nothing     ("login")
+    │   └── StepUpRequired        proved too long ago for what is asked         ("login")
     ├── Forbidden                 the caller may not do this                    ("forbidden")
     ├── NotFound                  nothing there, or nothing the caller may see  ("not-found")
     │   └── Gone                  it was there and was deleted or erased        ("deleted")
@@ -84,6 +85,10 @@ class RepeatedKey(InvalidRequest):
 
 
 class Unauthenticated(DomainError):
+    code = "login"
+
+
+class StepUpRequired(Unauthenticated):
     code = "login"
 
 

@@ -15,6 +15,7 @@ from pymongo.errors import CollectionInvalid
 from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
+from storage.mongo.oversight_documents import BREAK_GLASS
 
 DAY_SECONDS = 86_400
 
@@ -52,6 +53,12 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("recorded", name="recorded"),
     ),
     HEADS: (),
+    BREAK_GLASS: (
+        # Whether somebody has emergency access now: asked at every request that would be refused.
+        IndexModel(["account", "until"], name="account"),
+        # Told to nobody yet: looked for every second.
+        IndexModel("alerted", name="alerted", partialFilterExpression={"alerted": False}),
+    ),
     JOBS: (),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),

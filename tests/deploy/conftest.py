@@ -30,10 +30,15 @@ async def data(client: Client, database: str) -> Database:
 
 
 @pytest.fixture
-async def store(data: Database, client: Client, database: str, tmp_path: Path) -> AsyncIterator[MongoRevisionStore]:
+async def keyring(client: Client, database: str, tmp_path: Path) -> AsyncIterator[Keyring]:
     master = MasterKey("local", {"path": str(tmp_path / "master.key")})
     keyring = await Keyring.start(client, master, database=f"{database}_keys")
+    yield keyring
+    await keyring.close()
+
+
+@pytest.fixture
+async def store(data: Database, keyring: Keyring) -> AsyncIterator[MongoRevisionStore]:
     store = MongoRevisionStore(data, keyring)
     yield store
     await store.close()
-    await keyring.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from pymongo import MongoClient
 
 from domain.audit import AuditEntry
+from domain.break_glass import Grant, Review
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.protection import Protection
@@ -19,9 +20,12 @@ from domain.revision import Change, Claim, Receipt, Stored, Write, next_revision
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
 from storage.crypto.blind_index import TokenMaker
+from storage.crypto.keys import Keyring
 from storage.mongo import documents as d
+from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.jobs import MongoJobs
+from storage.mongo.oversight_documents import BREAK_GLASS, BreakGlassDocument
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.tombstones import ERASURES, Tombstone
 
@@ -127,6 +131,7 @@ def stated_fields() -> dict[str, set[str]]:
         (d.CLAIMS, d.ClaimDocument),
         (d.RECEIPTS, d.ReceiptDocument),
         (d.JOBS, d.JobDocument),
+        (BREAK_GLASS, BreakGlassDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -135,10 +140,25 @@ def test_the_page_names_the_fields_that_are_stored_and_no_other(collection: str,
     assert stated_fields()[collection] == stored
 
 
+async def open_the_glass(data: Database, keyring: Keyring) -> None:
+    """Emergency access, reviewed."""
+    book = MongoGrantBook(data, keyring, lambda: NOW)
+    reason, until = "Chalmers collapsed at Erewhon", NOW + timedelta(minutes=15)
+    await book.add(
+        Grant(id="g1", account="dr", subject="dr", patient="1", reason=reason, since=NOW, until=until, request_id="r")
+    )
+    assert await book.record_review("g1", Review("boss", NOW, "justified", "Chalmers was Prosperous before"))
+
+
 async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the_page(
-    store: MongoRevisionStore, data: Database, mongo_admin: MongoClient[dict[str, Any]], database: str
+    store: MongoRevisionStore,
+    keyring: Keyring,
+    data: Database,
+    mongo_admin: MongoClient[dict[str, Any]],
+    database: str,
 ) -> None:
     await fill(store)
+    await open_the_glass(data, keyring)
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None

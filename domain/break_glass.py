@@ -1,0 +1,156 @@
+"""Break-glass: a clinician sees one patient they have no relation to, for a short time, and everybody learns of it.
+
+45 CFR 164.312(a)(2)(ii) asks for an emergency procedure; ours is a grant for one account and one patient, opened with a
+reason and a fresh second factor, told to the privacy officers and to the patient, and reviewed afterwards. Whether a grant
+is active is decided at every request by the clock: nothing has to run for it to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from domain.access import Caller, Role
+from domain.errors import Forbidden, InvalidRequest, StepUpRequired
+
+PURPOSE = "BTG"
+"""https://terminology.hl7.org/CodeSystem-v3-ActReason.html"""
+ROLES: frozenset[Role] = frozenset({"DOCTOR", "NURSE", "PHARMACIST", "LAB_TECHNICIAN", "DIETICIAN"})
+"""Who treats patients. Administrators and the front desk never need a record at once (DECISIONS.md)."""
+REVIEWERS: frozenset[Role] = frozenset({"ADMIN", "SUPER_ADMIN"})
+SHORTEST, LONGEST = timedelta(minutes=15), timedelta(minutes=60)
+SECOND_FACTOR_SECONDS, CLOCK_SKEW_SECONDS = 300, 60
+SHORTEST_REASON, LONGEST_REASON = 10, 1000
+LONGEST_NOTE = 1000
+
+Verdict: TypeAlias = Literal["justified", "unjustified"]
+
+
+class Review(msgspec.Struct, frozen=True):
+    """What a reviewer found, when. An unjustified grant ends with its review."""
+
+    by: str
+    at: datetime
+    verdict: Verdict
+    note: str = ""
+
+    def __repr__(self) -> str:
+        return f"Review({self.verdict})"
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """Access of `account` (recorded in the audit as `subject`) to the record of one patient in `[since, until)`."""
+
+    id: str
+    account: str
+    subject: str
+    patient: str
+    reason: str
+    since: datetime
+    until: datetime
+    request_id: str
+    organizations: tuple[str, ...] = ()
+    review: Review | None = None
+
+    def __repr__(self) -> str:
+        return f"Grant({self.id}, Patient/{self.patient})"
+
+    def active(self, now: datetime) -> bool:
+        refused = self.review is not None and self.review.verdict == "unjustified"
+        return self.since <= now < self.until and not refused
+
+
+class Grants(Protocol):
+    """What the access policy asks when relation, consent or labels would refuse. Implemented by
+    `storage.mongo.break_glass` and `storage.memory.break_glass`; held to `tests/contracts/break_glass.py`.
+
+    Both raise `Unavailable` when the database does not answer: no answer is no access.
+    """
+
+    async def active(self, account: str, patient: str) -> bool:
+        """Whether the account holds an active grant for the patient, now."""
+        ...
+
+    async def patients(self, account: str) -> frozenset[str]:
+        """The patients the account holds active grants for, now."""
+        ...
+
+
+class GrantPage(msgspec.Struct, frozen=True):
+    """Grants, the oldest first, and after which one the next page starts."""
+
+    grants: Sequence[Grant]
+    next: str | None = None
+
+
+class GrantBook(Grants, Protocol):
+    """The grants and their reviews."""
+
+    async def add(self, grant: Grant) -> None:
+        """Durable when it returns. Raises `Gone` for an erased patient."""
+        ...
+
+    async def find(self, grant_id: str) -> Grant | None:
+        """One grant; its reason is empty when the patient was erased since."""
+        ...
+
+    async def page(
+        self, *, pending: bool, organizations: Sequence[str] | None, account: str | None, after: str | None, count: int
+    ) -> GrantPage:
+        """Grants in the order they were opened, after the one of that id: those not reviewed yet when `pending`; those of
+        accounts of one of `organizations`, of everybody with `None`; those of `account` only, if given."""
+        ...
+
+    async def record_review(self, grant_id: str, review: Review) -> bool:
+        """Store the first review; false when there is one already, or no such grant."""
+        ...
+
+    async def unalerted(self, count: int) -> list[Grant]:
+        """Grants nobody was told of yet, the oldest first."""
+        ...
+
+    async def mark_alerted(self, grant_id: str) -> None:
+        """Somebody was told."""
+        ...
+
+
+def new_grant(
+    caller: Caller, *, grant_id: str, patient: str, reason: str, minutes: int | None, now: datetime, request_id: str
+) -> Grant:
+    """The grant a caller asks for, 15 minutes long when they do not say.
+
+    Raises `Forbidden` for who does not treat patients, `StepUpRequired` when the second factor is older than five minutes,
+    `InvalidRequest` for a reason of fewer than ten characters or a time outside of 15 to 60 minutes.
+    """
+    if caller.account is None or not caller.roles & ROLES:
+        raise Forbidden("Emergency access is for people who treat patients")
+    require_recent_factor(caller, now)
+    said = " ".join(reason.split())
+    if not SHORTEST_REASON <= len(said) <= LONGEST_REASON:
+        raise InvalidRequest(
+            f"The reason takes {SHORTEST_REASON} to {LONGEST_REASON} characters", code="value", expression="reason"
+        )
+    length = SHORTEST if minutes is None else timedelta(minutes=minutes)
+    if not SHORTEST <= length <= LONGEST:
+        raise InvalidRequest("Emergency access takes 15 to 60 minutes", code="value", expression="minutes")
+    return Grant(
+        id=grant_id,
+        account=caller.account,
+        subject=caller.subject,
+        patient=patient,
+        reason=said,
+        since=now,
+        until=now + length,
+        request_id=request_id,
+        organizations=caller.organizations,
+    )
+
+
+def require_recent_factor(caller: Caller, now: datetime) -> None:
+    """Raise `StepUpRequired` unless the caller proved a second factor in the last five minutes."""
+    proved = caller.second_factor_at
+    if proved is None or not -CLOCK_SKEW_SECONDS <= now.timestamp() - proved <= SECOND_FACTOR_SECONDS:
+        raise StepUpRequired("A second factor not older than five minutes is required")
