@@ -15,6 +15,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.TooCostly: 400,
     errors.RepeatedKey: 422,
     errors.Unauthenticated: 401,
+    errors.StepUpRequired: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Gone: 410,
