@@ -27,6 +27,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.Throttled: 429,
     errors.VersionConflict: 412,
     errors.AmbiguousMatch: 412,
+    errors.Conflict: 409,
     errors.Contention: 409,
     errors.IntegrityFailure: 500,
     errors.Unavailable: 503,

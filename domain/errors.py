@@ -18,6 +18,7 @@
     ├── Throttled                 come back later                               ("throttled")
     ├── VersionConflict           If-Match names a version that is not newest   ("conflict")
     ├── AmbiguousMatch            a condition selects more than one resource    ("multiple-matches")
+    ├── Conflict                  it would break a rule about others            ("business-rule")
     ├── Contention                writers kept colliding, nothing was stored    ("lock-error")
     ├── IntegrityFailure          stored bytes are not what was sealed          ("exception")
     └── Unavailable               a part we depend on does not answer           ("transient")
@@ -25,7 +26,8 @@
         └── AuditUnavailable      it could not be recorded, so it did not happen ("transient")
 
 A failure carries one or more `Issue`s with the FHIR issue code (https://hl7.org/fhir/R4/valueset-issue-type.html), one
-sentence and, where there is one, the FHIRPath of the element. The HTTP status is decided in `api/errors.py`, once.
+sentence and, where there is one, the FHIRPath of the element. The HTTP status is decided in `api/errors.py`, once. `reason`
+is a finer code for clients of `/api/v1`, such as `email_taken`.
 Messages name resources by type and id; they never quote content, keys or tokens.
 """
 
@@ -60,9 +62,11 @@ class DomainError(Exception):
         expression: str | None = None,
         code: str | None = None,
         issues: Sequence[Issue] = (),
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.reason = reason
         self.issues: tuple[Issue, ...] = tuple(issues) or (
             Issue(code=code or self.code, message=message, expression=expression),
         )
@@ -134,6 +138,10 @@ class VersionConflict(DomainError):
 
 class AmbiguousMatch(DomainError):
     code = "multiple-matches"
+
+
+class Conflict(DomainError):
+    code = "business-rule"
 
 
 class Contention(DomainError):

@@ -1,6 +1,7 @@
 """The keyring: every key of the product, by owner.
 
-    owner       "Patient/<id>" (the compartment a resource is sealed under), "directory" (everything outside), "audit"
+    owner       "Patient/<id>" (the compartment a resource is sealed under), "directory" (everything outside), "audit",
+                "accounts" (people who log in)
     key id      "<owner>#<generation>", stored beside what it sealed
 
 Invariants: a key never leaves the process and never appears in a message; without database or KMS nothing is sealed
@@ -24,7 +25,7 @@ from storage.crypto.vault import Client, Vault
 from storage.crypto.wrapped_keys import NewKey, OwnedKeys, WrappedKeys, owner_of
 
 DATABASE = "chartvault_keys"
-DIRECTORY, AUDIT = "directory", "audit"
+DIRECTORY, AUDIT, ACCOUNTS = "directory", "audit", "accounts"
 CACHED_OWNERS = 10_000
 TTL_SECONDS = 30.0
 
@@ -59,7 +60,7 @@ class Keyring:
         ttl_seconds: float = TTL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> Keyring:
-        """The keyring of `database`; vault, data key, directory, audit and service keys are made on first use.
+        """The keyring of `database`; vault, data key, directory, audit, accounts and service keys are made on first use.
 
         Raises `UnsafeMasterKey` when the master key is unfit (in production: a local key file), `Unavailable` when
         database or KMS do not answer, `IntegrityFailure` when the service's own keys cannot be unwrapped.
@@ -70,7 +71,7 @@ class Keyring:
         service = await ServiceKeys.start(WrappedKeys(client, database, "index_keys", vault))
         keys = WrappedKeys(client, database, "patient_keys", KeyWrapping(service.stored, clock))
         keyring = cls(database, vault, keys, service, KeyCache(cached_owners, ttl_seconds, clock))
-        await keyring.for_writing([DIRECTORY, AUDIT])
+        await keyring.for_writing([DIRECTORY, AUDIT, ACCOUNTS])
         return keyring
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from storage.crypto.key_wrapping import PURPOSE
-from storage.crypto.keys import AUDIT, DIRECTORY, Keyring
+from storage.crypto.keys import ACCOUNTS, AUDIT, DIRECTORY, Keyring
 from storage.crypto.master_key import LocalKeys, read_local_keys, replace_local_keys
 from storage.crypto.progress import Progress, unseen
 from storage.crypto.vault import Document, Vault, as_binary, number_of, reaching_keys
@@ -117,8 +117,8 @@ async def _delete_data_keys(vault: Vault, data_keys: Sequence[Document], held: S
 
 
 async def renew_service_owners(keyring: Keyring, progress: Progress = unseen) -> None:
-    """Give directory and audit a new generation, long before one key has sealed 2**32 values."""
-    for done, owner in enumerate((DIRECTORY, AUDIT), 1):
+    """Give directory, audit and accounts a new generation, long before one key has sealed 2**32 values."""
+    for done, owner in enumerate((DIRECTORY, AUDIT, ACCOUNTS), 1):
         await keyring.stored.add_generation(owner)
         keyring.forget(owner)
         progress("generations", done)

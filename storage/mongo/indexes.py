@@ -12,6 +12,7 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid
 
+from storage.mongo.account_documents import ACCOUNTS, CREDENTIALS
 from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
@@ -60,6 +61,15 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("alerted", name="alerted", partialFilterExpression={"alerted": False}),
     ),
     JOBS: (),
+    ACCOUNTS: (
+        # One account an address; logging in.
+        IndexModel("email", name="email", unique=True),
+        # Lists by beginnings of names.
+        IndexModel(["terms", "_id"], name="terms"),
+        # Lists by role, and whether anybody holds one.
+        IndexModel(["roles", "status", "_id"], name="roles"),
+    ),
+    CREDENTIALS: (),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
 }

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import msgspec
 import pytest
 from pymongo import MongoClient
 
+from domain.accounts.account import Account, Credentials, Totp
 from domain.audit import AuditEntry
 from domain.break_glass import Grant, Review
 from domain.identity import FhirJson, ResourceKey
@@ -21,7 +23,9 @@ from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
 from storage.crypto.blind_index import TokenMaker
 from storage.crypto.keys import Keyring
+from storage.mongo import account_documents as people
 from storage.mongo import documents as d
+from storage.mongo.accounts import MongoAccounts
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.jobs import MongoJobs
@@ -132,6 +136,8 @@ def stated_fields() -> dict[str, set[str]]:
         (d.RECEIPTS, d.ReceiptDocument),
         (d.JOBS, d.JobDocument),
         (BREAK_GLASS, BreakGlassDocument),
+        (people.ACCOUNTS, people.AccountDocument),
+        (people.CREDENTIALS, people.CredentialDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -150,6 +156,26 @@ async def open_the_glass(data: Database, keyring: Keyring) -> None:
     assert await book.record_review("g1", Review("boss", NOW, "justified", "Chalmers was Prosperous before"))
 
 
+async def add_person(accounts: MongoAccounts) -> None:
+    """Somebody who can log in, with every field there is."""
+    account = Account(
+        id="a1",
+        email="Jim.Chalmers@Erewhon.example",
+        first_name="Jim",
+        last_name="Chalmers",
+        status="ACTIVE",
+        roles=("PATIENT",),
+        asked="NURSE",
+        profiles=("Patient/1",),
+        organizations=("Organization/1",),
+        created=NOW,
+        updated=NOW,
+    )
+    credentials = Credentials(account="a1", password="$argon2id$Chalmers", totp=Totp("Prosperous"))
+    await accounts.add(account, credentials)
+    await accounts.replace(msgspec.structs.replace(account, version=2), keep="PATIENT")
+
+
 async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the_page(
     store: MongoRevisionStore,
     keyring: Keyring,
@@ -159,6 +185,7 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
 ) -> None:
     await fill(store)
     await open_the_glass(data, keyring)
+    await add_person(MongoAccounts(data, keyring))
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None

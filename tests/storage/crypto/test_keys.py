@@ -270,7 +270,7 @@ async def test_production_refuses_the_local_key_file(start_keyring: StartKeyring
 async def test_a_keyring_shows_nothing(keyring: Keyring) -> None:
     await keyring.for_writing(["Patient/1"])
     shown = f"{keyring.service!r} {keyring._cache!r} {await keyring.for_reading(['Patient/1#1'])!r}"
-    assert shown == "ServiceKeys(…) KeyCache(3 owners) {'Patient/1#1': SealingKey(Patient/1#1)}"
+    assert shown == "ServiceKeys(…) KeyCache(4 owners) {'Patient/1#1': SealingKey(Patient/1#1)}"
 
 
 async def test_no_secret_is_stored_in_clear(keyring: Keyring, client: Any, database: str) -> None:
