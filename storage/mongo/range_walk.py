@@ -73,7 +73,8 @@ class Walk:
             if each["p"] == path and keys <= set(each.get("k", ())) and _holds(test, each)
         ]
         low, high = min(found)
-        return Position(number, _stored(low), _stored(high), document["place"])
+        # A long of the database is an `Int64`, which page links cannot hold.
+        return Position(number, _stored(low), _stored(high), int(document["place"]))
 
 
 def _holds(test: RangeTest, entry: Mapping[str, Any]) -> bool:
