@@ -77,10 +77,11 @@ async def test_nothing_unchanged_is_missed_or_doubled_while_four_write(
     changing = stored[::5]
     writers = [Writer(fhir, changing[number::WRITERS], number) for number in range(WRITERS)]
     over = asyncio.Event()
-    running = [asyncio.create_task(writer.run(over)) for writer in writers]
-    found = Counter(await pages(fhir, f"Basic?code=urn:paged|x&_count=50{sort}", writers))
-    over.set()
-    await asyncio.gather(*running)
+    async with asyncio.TaskGroup() as group:  # a writer that fails ends the reading, which waits for writes
+        for writer in writers:
+            group.create_task(writer.run(over))
+        found = Counter(await pages(fhir, f"Basic?code=urn:paged|x&_count=50{sort}", writers))
+        over.set()
     touched = set[str]().union(*(writer.touched for writer in writers))
     unchanged = set(stored) - touched
     writes = sum(writer.writes for writer in writers)
