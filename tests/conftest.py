@@ -26,6 +26,15 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One seed for every random test of a run and all its processes, so that a run can be repeated."""
+    os.environ.setdefault("CHARTVAULT_SEED", str(secrets.randbelow(2**32)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"CHARTVAULT_SEED={os.environ['CHARTVAULT_SEED']}")
+
+
 @pytest.fixture(scope="session")
 def embedded_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
     """The server of this test process, with MongoDB's test commands (fail points)."""

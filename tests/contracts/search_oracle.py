@@ -238,6 +238,20 @@ def strings_in(value: Any) -> Iterator[str]:
         yield from (text for inner in value for text in strings_in(inner))
 
 
+def near_holds(latitude: float, longitude: float, asked: str) -> bool:
+    """The angle between two vectors on a sphere of 6,371.0088 km; 50 km when no distance is given."""
+    parts = asked.split("|")
+    kilometres = float(parts[2]) if len(parts) > 2 else 50.0
+    kilometres *= {"m": 0.001, "[mi_i]": 1.609344}.get(parts[3] if len(parts) > 3 else "km", 1.0)
+
+    def vector(lat: float, lon: float) -> tuple[float, float, float]:
+        lat, lon = math.radians(lat), math.radians(lon)
+        return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+    apart = math.dist(vector(latitude, longitude), vector(float(parts[0]), float(parts[1])))
+    return 2 * math.asin(min(1.0, apart / 2)) * 6371.0088 <= kilometres
+
+
 Read = Callable[[Json], list[Any]]
 
 
@@ -254,6 +268,7 @@ PARAMETERS: dict[str, tuple[str, Read]] = {
     "gender": ("token", path("gender")),
     "active": ("token", path("active")),
     "identifier": ("token", path("identifier")),
+    "near": ("special", path("position")),
     "general-practitioner": ("reference", path("generalPractitioner")),
     "date": ("date", path("effectiveDateTime", "effectivePeriod")),
     "value-quantity": ("quantity", path("valueQuantity")),
@@ -306,8 +321,16 @@ def one_holds(kind: str, value: Any, asked: str, code: str, modifier: str, now: 
             texts = [value.get("text"), *(each.get("display") for each in value.get("coding", ()))]
             wanted = " " + " ".join(words(meant(asked)))
             return any(wanted in " " + " ".join(words(text)) for text in texts if text)
+        case "token" if modifier == "of-type":
+            system, kind, text = map(meant, split(asked, "|"))
+            kinds = [(each["system"], each["code"].casefold()) for each in at(value, "type", "coding")]
+            return (system, kind.casefold()) in kinds and value["value"] == text
         case "token":
             return token_holds(value, asked)
+        case "special":
+            return near_holds(float(value["latitude"]), float(value["longitude"]), asked)
+        case "reference" if modifier == "identifier":
+            return "identifier" in value and token_holds(value["identifier"], asked)
         case "uri":
             below = value == asked or value.startswith(f"{asked}/")
             above = value.startswith("http") and (asked == value or asked.startswith(f"{value}/"))

@@ -81,10 +81,13 @@ def patient(rng: random.Random) -> FhirJson:
     maybe(rng, content, "birthDate", rng.choice(BIRTHS))
     maybe(rng, content, "deceasedDateTime", rng.choice(DATES), 0.4)
     maybe(rng, content, "active", rng.choice([True, False]))
-    identifiers = [{"system": "urn:mrn", "value": rng.choice(CODES)}, {"value": rng.choice(CODES)}]
+    kind = {"coding": [{"system": "urn:kinds", "code": rng.choice(["MR", "SS"])}]}
+    identifiers = [{"type": kind, "system": "urn:mrn", "value": rng.choice(CODES)}, {"value": rng.choice(CODES)}]
     maybe(rng, content, "identifier", rng.sample(identifiers, rng.randint(1, 2)))
     maybe(rng, content, "address", [{"city": rng.choice(FAMILIES), "line": [rng.choice(WORDS)]}], 0.4)
-    maybe(rng, content, "generalPractitioner", [reference(rng, "Practitioner", "Organization")], 0.5)
+    doctor = reference(rng, "Practitioner", "Organization")
+    maybe(rng, doctor, "identifier", {"system": rng.choice(["urn:npi", "urn:mrn"]), "value": rng.choice(CODES)}, 0.5)
+    maybe(rng, content, "generalPractitioner", [doctor], 0.5)
     return content
 
 
@@ -148,7 +151,22 @@ def value_set(rng: random.Random) -> FhirJson:
     return content
 
 
+def location(rng: random.Random) -> FhirJson:
+    """Somewhere around a few points: the date line and a pole are among them."""
+    content: FhirJson = {"resourceType": "Location"}
+    latitude, longitude = rng.choice(POINTS)
+    position = {
+        "latitude": Decimal(str(max(-90.0, min(90.0, round(latitude + rng.uniform(-1, 1), 4))))),
+        "longitude": Decimal(str(round((longitude + rng.uniform(-1, 1) + 180) % 360 - 180, 4))),
+    }
+    maybe(rng, content, "position", position, 0.9)
+    maybe(rng, content, "name", rng.choice(WORDS))
+    return content
+
+
+POINTS = [(51.5, -0.1), (-17.8, 179.9), (89.5, 40.0), (0.0, 0.0), (-33.9, 151.2)]
 MAKERS: dict[str, Make] = {
+    "Location": location,
     "Patient": patient,
     "Observation": observation,
     "RiskAssessment": risk,
@@ -197,6 +215,12 @@ def _middle(rng: random.Random, texts: list[str]) -> str:
     return _escaped(text[start : start + rng.randint(2, 6)])
 
 
+def _near(rng: random.Random) -> str:
+    latitude, longitude = rng.choice(POINTS)
+    reach = rng.choice(["", "|50", "|20000|m", "|100|km", "|60|[mi_i]", "|3000|km", "|0.5|km"])
+    return f"{latitude}|{longitude}{reach}"
+
+
 Ask = Callable[[random.Random], str]
 QUERIES: dict[str, list[tuple[str, Ask]]] = {
     "Patient": [
@@ -214,6 +238,8 @@ QUERIES: dict[str, list[tuple[str, Ask]]] = {
         ("gender:not", lambda rng: rng.choice(["male", "female"])),
         ("active", lambda rng: rng.choice(["true", "false"])),
         ("identifier", _token),
+        ("identifier:of-type", lambda rng: f"urn:kinds|{rng.choice(['MR', 'ss'])}|{_escaped(rng.choice(CODES))}"),
+        ("general-practitioner:identifier", lambda rng: f"{rng.choice(['urn:npi|', 'urn:mrn|', ''])}{_escaped(rng.choice(CODES))}"),
         ("general-practitioner", lambda rng: rng.choice(["1", "Practitioner/2", "Organization/3"])),
         ("general-practitioner:Practitioner", lambda rng: rng.choice("123")),
     ],
@@ -239,6 +265,7 @@ QUERIES: dict[str, list[tuple[str, Ask]]] = {
         ("code-value-string", lambda rng: f"{_code(rng)}${_start(rng, WORDS)}"),
         ("_content", lambda rng: rng.choice(["blue", "tint", "weight measured", "diabetes type"])),
     ],
+    "Location": [("near", _near)],
     "RiskAssessment": [("probability", _number)],
     "Condition": [
         ("onset-date", _date),
@@ -268,7 +295,7 @@ def search(rng: random.Random, resource_type: str) -> list[tuple[str, str]]:
         if (
             rng.random() < 0.08
             and ":" not in name
-            and not name.startswith(("_", "context-type"))
+            and not name.startswith(("_", "context-type", "near"))
             and "code-value" not in name
         ):
             pairs.append((f"{name}:missing", rng.choice(["true", "false"])))

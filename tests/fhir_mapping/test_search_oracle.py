@@ -22,7 +22,7 @@ from fhir_mapping.query_string import QueryStrings
 from tests.contracts import search_oracle, search_resources
 
 NOW = datetime(2022, 1, 1, tzinfo=UTC)
-SEED = int(os.environ.get("CHARTVAULT_SEED", random.SystemRandom().randrange(2**32)))
+SEED = int(os.environ["CHARTVAULT_SEED"])
 RESOURCES, SEARCHES = 60, 1_300
 
 

@@ -28,7 +28,7 @@ from tests.contracts import search_oracle, search_resources
 from tests.contracts.writes import write
 
 NOW = datetime(2022, 1, 1, tzinfo=UTC)
-SEED = int(os.environ.get("CHARTVAULT_SEED", random.SystemRandom().randrange(2**32)))
+SEED = int(os.environ["CHARTVAULT_SEED"])
 RESOURCES, SEARCHES = 80, 60
 SORTS = {
     "Patient": ["family,-birthdate", "-family", "birthdate", "gender,name", "-_id", "-_lastUpdated"],
@@ -36,6 +36,7 @@ SORTS = {
     "RiskAssessment": ["probability", "-probability,_id"],
     "Condition": ["onset-date", "-onset-date", "-recorded-date"],
     "ValueSet": ["title", "-url"],
+    "Location": ["name,-_id"],
 }
 
 
