@@ -1,6 +1,7 @@
 """What the use cases need from the outside, as protocols. Each docstring is the contract; implementations add only how.
 
-Storage ports are held to one behaviour suite each (`tests/contracts`), run against every implementation.
+Storage ports are held to one behaviour suite each (`tests/contracts`), run against every implementation. Those of blobs and
+of background work stand beside their values: `domain/blobs.py`, `domain/jobs.py`.
 """
 
 from __future__ import annotations
@@ -114,10 +115,12 @@ class RevisionStore(Protocol):
 
     async def commit(self, write: Write) -> None:
         """Store every change, claim, receipt and the audit entry of `write`, or nothing. Durable when it returns.
+        Its blobs become ready in the same step.
 
         Versions of one resource count 1, 2, 3 … without gaps, deletions included.
         Raises `VersionConflict` when a change's base is no longer the newest, `Contention` when a claim was overtaken or a
-        receipt of that name exists (the caller evaluates again), `Gone` when a patient of the write was erased,
+        receipt of that name exists (the caller evaluates again), `Gone` when a patient of the write was erased or a blob
+        is not pending (published already, expired, discarded),
         `OutcomeUnknown` when the database cannot say whether it happened, `Unavailable` when it surely did not.
         """
         ...

@@ -15,6 +15,7 @@ import msgspec
 
 from domain import decimals
 from domain.audit import AuditEntry
+from domain.blobs import BlobClaim
 from domain.identity import FhirJson, ResourceKey
 from domain.ranges import Number
 from domain.search import IndexTerm
@@ -151,12 +152,16 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Write(msgspec.Struct, frozen=True):
-    """Everything one request writes, committed together with its audit entry, or not at all."""
+    """Everything one request writes, committed together with its audit entry, or not at all.
+
+    `blobs` are the pending blobs that become ready with it (`domain/blobs.py`).
+    """
 
     changes: tuple[Change, ...]
     audit: AuditEntry
     claims: tuple[Claim, ...] = ()
     receipt: Receipt | None = None
+    blobs: tuple[BlobClaim, ...] = ()
 
 
 def now_ms(now: datetime) -> datetime:
