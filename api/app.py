@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def open_parts(app: Litestar) -> AsyncIterator[None]:
         async with wiring.opened(chosen) as parts:
             app.state.fhir = wiring.fhir_surface(chosen, parts)
+            app.state.logins = wiring.logins(chosen, parts)
             app.state.ready = parts.ready
             async with repeated("jobs", parts.work):
                 yield

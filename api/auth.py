@@ -1,6 +1,8 @@
 """Bearer token to `Caller`: strict JWT verification, and a cache so that it costs a request almost nothing.
 
 RFC 6750 (https://www.rfc-editor.org/rfc/rfc6750), RFC 9068, RFC 8725 (https://www.rfc-editor.org/rfc/rfc8725).
+A token of a person names a session: that, and the account behind it, are looked up at every request, so that whoever has
+logged out, or may no longer do something, is refused by every process at once. The cache saves only the signature.
 Invariants: the key decides the algorithm, never the token; `jku`, `jwk` and `x5u` are never looked at, so a token
 cannot bring its own key; a token without expiry, audience, issuer, subject or id proves nothing. Every refusal is
 `Unauthenticated` and tells at most that the token has expired.
@@ -11,74 +13,85 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from api.settings import Settings, UnusableSettings
-from api.tokens import ALGORITHM, signing_key
+from api.settings import Settings
+from api.trusted_keys import VerifyingKey, trusted_keys
 from domain.access import Caller, parse_scopes
 from domain.errors import Unauthenticated
+from domain.sessions import Present
 
 LEEWAY_SECONDS = 60
 MAX_TOKEN_CHARACTERS = 8192
 _REQUIRED = ["exp", "iat", "aud", "iss", "sub", "jti"]
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
-_ASYMMETRIC = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"})
-_LEAST_RSA_BITS = 2048
 
 
-class VerifyingKey(NamedTuple):
-    """A public key, whose tokens it verifies, for whom and how."""
-
-    key: Any
-    algorithm: str
-    issuer: str
-    audience: str
+FindSession = Callable[[str, str], Awaitable[Present | None]]
+"""Session and account to what is known of them now; see `domain.sessions.Sessions.present`."""
 
 
-class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of the file `CHARTVAULT_TOKEN_ISSUERS`. `keys` is a JWK set's list; each key needs a `kid`."""
+class Verified(NamedTuple):
+    """What a token proves by itself until it expires; `caller` is complete unless a session has to be looked up."""
 
-    issuer: str
-    algorithm: str
-    keys: list[dict[str, Any]]
-    audience: str | None = None
+    until: float
+    caller: Caller
+    session: str | None
 
 
 class Authenticator:
     """Verifies tokens. Verified ones are remembered by digest until they expire, at most `cache_size` of them."""
 
     def __init__(
-        self, keys: Mapping[str, VerifyingKey], *, cache_size: int = 10_000, clock: Callable[[], float] = time.time
+        self,
+        keys: Mapping[str, VerifyingKey],
+        find_session: FindSession,
+        *,
+        cache_size: int = 10_000,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = dict(keys)
-        self._cache: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._find_session = find_session
+        self._cache: OrderedDict[bytes, Verified] = OrderedDict()
         self._cache_size = cache_size
         self._clock = clock
 
-    def authenticate(self, header: str | None, network: str | None) -> Caller:
-        """The caller behind an Authorization header; `network` is the peer's address. Raises `Unauthenticated`."""
+    async def authenticate(self, header: str | None, network: str | None) -> Caller:
+        """The caller behind an Authorization header; `network` is the peer's address.
+
+        Raises `Unauthenticated`, and `Unavailable` when the session of a token cannot be looked up.
+        """
         if header is None or header[:7].lower() != "bearer ":
             raise Unauthenticated("A bearer token is required")
-        token = header[7:]
+        verified = self._known(header[7:], network)
+        caller = verified.caller
+        if verified.session is None:
+            return caller if caller.network == network else msgspec.structs.replace(caller, network=network)
+        present = await self._find_session(verified.session, caller.subject)
+        if present is None:
+            raise Unauthenticated("The bearer token is of a session that has ended")
+        return _with_session(caller, present, network)
+
+    def _known(self, token: str, network: str | None) -> Verified:
+        """What the token proves, from memory (as asked from the network it first came from) or by its signature."""
         if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise Unauthenticated("The bearer token is not valid")
         digest = hashlib.sha256(token.encode()).digest()
-        entry = self._cache.get(digest)
-        if entry is not None and entry[0] > self._clock():
+        known = self._cache.get(digest)
+        if known is not None and known.until > self._clock():
             self._cache.move_to_end(digest)
-            caller = entry[1]
-            return caller if caller.network == network else msgspec.structs.replace(caller, network=network)
-        claims = self._verified(token)
-        caller = _caller(claims, network)
-        self._remember(digest, int(claims["exp"]) + LEEWAY_SECONDS, caller)
-        return caller
+            return known
+        claims, key = self._verified(token)
+        session = claims.get("sid") if key.own else None
+        verified = Verified(int(claims["exp"]) + LEEWAY_SECONDS, _caller(claims, network), session)
+        self._remember(digest, verified)
+        return verified
 
-    def _verified(self, token: str) -> dict[str, Any]:
+    def _verified(self, token: str) -> tuple[dict[str, Any], VerifyingKey]:
         try:
             header = jwt.get_unverified_header(token)
             trusted = self._keys.get(header.get("kid", ""))
@@ -99,55 +112,25 @@ class Authenticator:
             raise Unauthenticated("The bearer token is not valid") from None
         if not (claims["sub"] and claims["jti"]):  # the audit names both
             raise Unauthenticated("The bearer token is not valid")
-        return claims
+        return claims, trusted
 
-    def _remember(self, digest: bytes, until: float, caller: Caller) -> None:
-        self._cache[digest] = (until, caller)
+    def _remember(self, digest: bytes, verified: Verified) -> None:
+        self._cache[digest] = verified
         self._cache.move_to_end(digest)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
 
 
-def authenticator(settings: Settings) -> Authenticator:
+def authenticator(settings: Settings, find_session: FindSession) -> Authenticator:
     """The verifier for the tokens of this installation and of the issuers it was told to trust.
 
     Raises `UnusableSettings` for a key or an issuer file that cannot be used.
     """
-    own = signing_key(settings.token_key_path)
-    keys = {own.id: VerifyingKey(own.public, ALGORITHM, settings.token_issuer, settings.token_audience)}
-    for issuer in _other_issuers(settings):
-        for name, key in _keys_of(issuer, settings.token_audience):
-            if name in keys:
-                raise UnusableSettings(f"CHARTVAULT_TOKEN_ISSUERS: two keys are called {name}")
-            keys[name] = key
-    return Authenticator(keys)
-
-
-def _other_issuers(settings: Settings) -> list[Issuer]:
-    if settings.token_issuers is None:
-        return []
-    try:
-        return msgspec.json.decode(settings.token_issuers.read_bytes(), type=list[Issuer])
-    except (OSError, msgspec.DecodeError) as error:
-        raise UnusableSettings(f"CHARTVAULT_TOKEN_ISSUERS cannot be read: {error}") from None
-
-
-def _keys_of(issuer: Issuer, audience: str) -> Iterable[tuple[str, VerifyingKey]]:
-    if issuer.algorithm not in _ASYMMETRIC:
-        raise UnusableSettings(f"CHARTVAULT_TOKEN_ISSUERS: {issuer.algorithm} is not an asymmetric signature")
-    for jwk in issuer.keys:
-        try:
-            name, key = jwk["kid"], jwt.PyJWK(jwk, algorithm=issuer.algorithm).key
-        except (jwt.PyJWTError, KeyError):
-            raise UnusableSettings(f"CHARTVAULT_TOKEN_ISSUERS: a key of {issuer.issuer} is not usable") from None
-        if hasattr(key, "private_bytes") or isinstance(key, bytes):
-            raise UnusableSettings(f"CHARTVAULT_TOKEN_ISSUERS: a key of {issuer.issuer} is not a public key")
-        if isinstance(key, RSAPublicKey) and key.key_size < _LEAST_RSA_BITS:
-            raise UnusableSettings(f"CHARTVAULT_TOKEN_ISSUERS: a key of {issuer.issuer} is too short")
-        yield name, VerifyingKey(key, issuer.algorithm, issuer.issuer, issuer.audience or audience)
+    return Authenticator(trusted_keys(settings), find_session)
 
 
 def _caller(claims: Mapping[str, Any], network: str | None) -> Caller:
+    """Who the token speaks of. What a person is and may do is not in it, see `_with_session`."""
     scope = claims.get("scope", "")
     client = claims.get("client_id", claims["sub"])
     return Caller(
@@ -156,4 +139,21 @@ def _caller(claims: Mapping[str, Any], network: str | None) -> Caller:
         token_id=claims["jti"],
         rights=parse_scopes(scope) if isinstance(scope, str) else {},
         network=network,
+    )
+
+
+def _with_session(caller: Caller, present: Present, network: str | None) -> Caller:
+    """The person behind a session, as their account stands now."""
+    session, standing = present
+    return msgspec.structs.replace(
+        caller,
+        network=network,
+        account=standing.id,
+        session=session.id,
+        roles=standing.roles,
+        profiles=standing.profiles,
+        organizations=standing.organizations,
+        patient=session.login.patient,
+        authenticated_at=session.login.authenticated_at,
+        second_factor_at=session.login.second_factor_at,
     )

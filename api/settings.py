@@ -89,6 +89,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None, _says("JSON file of other issuers to trust: `issuer`, `algorithm`, `keys` (a JWK set) of each.")
     ] = None
 
+    access_token_seconds: Annotated[int, _says("Life of a person's access token.", ge=30, le=600)] = 600
+    session_hours: Annotated[float, _says("After this time somebody has to log in again.", gt=0, le=24)] = 12.0
+    session_idle_minutes: Annotated[
+        float, _says("A login whose tokens are not renewed for so long is over.", gt=0, le=1440)
+    ] = 60.0
+    offline_days: Annotated[
+        float, _says("The same for apps that were granted `offline_access`: longest time in all.", gt=0, le=366)
+    ] = 90.0
+    offline_idle_days: Annotated[float, _says("And the longest time without renewing their tokens.", gt=0, le=366)] = (
+        30.0
+    )
+
     max_resource_mb: Annotated[
         int, _says("Largest resource in a request, in MB; MongoDB stores up to 16 MB with index terms.", ge=1, le=15)
     ] = 15

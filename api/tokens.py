@@ -67,23 +67,40 @@ def signing_key(path: Path) -> SigningKey:
     return SigningKey(_thumbprint(private.public_key()), private)
 
 
+class AccessTokens:
+    """Makes the access tokens of this installation. Everything they say of a person they say by naming the session."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = signing_key(settings.token_key_path)
+        self._issuer, self._audience = settings.token_issuer, settings.token_audience
+
+    def make(
+        self, *, subject: str, client: str, scopes: str, lifetime_seconds: float, session: str | None = None
+    ) -> str:
+        """A signed token that grants `scopes` (space-separated) for `lifetime_seconds` from now, and no longer than the
+        session lasts."""
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "client_id": client,
+            "scope": scopes,
+            "iat": now,
+            "exp": now + int(lifetime_seconds),
+            "jti": secrets.token_urlsafe(16),
+        }
+        if session is not None:
+            claims["sid"] = session
+        headers = {"typ": TYPE, "kid": self._key.id}
+        return jwt.encode(claims, self._key.private, algorithm=ALGORITHM, headers=headers)
+
+
 def mint(
     settings: Settings, *, scopes: str, lifetime_seconds: float, subject: str = "cli", client: str = "chartvault-cli"
 ) -> str:
-    """A signed token that grants `scopes` (space-separated) for `lifetime_seconds` from now."""
-    key = signing_key(settings.token_key_path)
-    now = int(time.time())
-    claims = {
-        "iss": settings.token_issuer,
-        "aud": settings.token_audience,
-        "sub": subject,
-        "client_id": client,
-        "scope": scopes,
-        "iat": now,
-        "exp": now + int(lifetime_seconds),
-        "jti": secrets.token_urlsafe(16),
-    }
-    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": TYPE, "kid": key.id})
+    """A signed token of no session, for scripts and tries."""
+    return AccessTokens(settings).make(subject=subject, client=client, scopes=scopes, lifetime_seconds=lifetime_seconds)
 
 
 def _create(path: Path) -> None:

@@ -19,7 +19,9 @@ from api.background import repeated
 from api.fhir.paging import PageLinks
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
+from api.logins import Logins
 from api.settings import Settings, UnusableSettings
+from api.tokens import AccessTokens
 from domain.access import Caller, parse_scopes
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
@@ -44,6 +46,7 @@ from storage.crypto.master_key import MasterKey, UnsafeMasterKey
 from storage.crypto.progress import Progress
 from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
+from storage.mongo.accounts import MongoAccounts
 from storage.mongo.audit import MongoAuditTrail
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.erasure import erase_patient
@@ -53,6 +56,7 @@ from storage.mongo.indexes import create_collections
 from storage.mongo.jobs import MongoJobs
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
+from storage.mongo.sessions import MongoSessions
 from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
 
@@ -71,6 +75,8 @@ class Opened(NamedTuple):
     jobs: MongoJobs
     custom: CustomParameters
     grants: MongoGrantBook
+    accounts: MongoAccounts
+    sessions: MongoSessions
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -113,6 +119,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             describe = IndexTerms(settings.fhir_base, custom)
             store = MongoRevisionStore(database, keyring, Inspection(describe, now, custom))
             trail = MongoAuditTrail(database, keyring)
+            accounts = MongoAccounts(database, keyring)
+            sessions = MongoSessions(database, keyring, accounts, now)
             try:
                 parts = parts_of(store, trail, settings.fhir_base, describe, custom)
                 jobs = MongoJobs(database, keyring.service.tokens)
@@ -120,8 +128,11 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                 await known.refresh()
                 async with repeated("search parameters", known.refresh):
                     grants = MongoGrantBook(database, keyring, now)
-                    yield Opened(client, database, keyring, store, trail, parts, jobs, custom, grants)
+                    yield Opened(
+                        client, database, keyring, store, trail, parts, jobs, custom, grants, accounts, sessions
+                    )
             finally:
+                await sessions.close()
                 await store.close()
                 await trail.close()
         finally:
@@ -191,7 +202,13 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         jobs=opened.jobs,
         custom=opened.custom,
     )
-    return FhirSurface(service, authenticator(settings).authenticate, settings.fhir_base)
+    authenticate = authenticator(settings, opened.sessions.present).authenticate
+    return FhirSurface(service, authenticate, settings.fhir_base)
+
+
+def logins(settings: Settings, opened: Opened) -> Logins:
+    """How people log in, through whichever surface."""
+    return Logins(opened.sessions, opened.accounts, AccessTokens(settings), settings)
 
 
 async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> tuple[Explained, bool]:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
@@ -29,7 +29,7 @@ from domain.access import Caller
 from domain.errors import DomainError, InvalidRequest, OutcomeUnknown, Unavailable
 from domain.interactions.parts import Occasion, Retryable
 
-Authenticate = Callable[[str | None, str | None], Caller]
+Authenticate = Callable[[str | None, str | None], Awaitable[Caller]]
 """Authorization header and peer address to caller; raises `Unauthenticated`."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
@@ -88,7 +88,7 @@ class FhirSurface:
         try:
             route = find(exchange.method, exchange.segments, self._service.types)
             if not route.public:
-                caller = self._authenticate(exchange.header(b"authorization"), visit.network)
+                caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
             reply = await self._handle(route, exchange, caller, visit)
         except DomainError as error:
             reply = failure_reply(error)

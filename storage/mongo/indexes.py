@@ -17,6 +17,7 @@ from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
 from storage.mongo.oversight_documents import BREAK_GLASS
+from storage.mongo.session_documents import SESSIONS
 
 DAY_SECONDS = 86_400
 
@@ -72,6 +73,11 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CREDENTIALS: (),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
+    SESSIONS: (
+        # The logins of one person.
+        IndexModel(["account", "_id"], name="account"),
+        IndexModel("expires", name="expiry", expireAfterSeconds=0),
+    ),
 }
 
 

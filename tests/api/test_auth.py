@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.auth import Authenticator, VerifyingKey, authenticator
+from api.auth import Authenticator, FindSession, authenticator
 from api.settings import Settings, UnusableSettings, load_settings
 from api.tokens import mint, signing_key
+from api.trusted_keys import VerifyingKey
+from domain.accounts.account import Standing
 from domain.errors import Unauthenticated
+from domain.sessions import Login, Present, Session
 
 KEY = Ed25519PrivateKey.generate()
 CLAIMS: dict[str, Any] = {
@@ -41,8 +45,37 @@ class Clock:
         return self.now
 
 
-def auth(**more: Any) -> Authenticator:
-    return Authenticator({"k1": VerifyingKey(KEY.public_key(), "EdDSA", "us", "records")}, **more)
+PRESENT = Present(
+    Session(
+        id="s-1",
+        login=Login(
+            account="ana",
+            client="app",
+            scope="user/*.rs",
+            patient="7",
+            authenticated_at=100.0,
+            second_factor_at=101.0,
+        ),
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        last_used=datetime(2026, 1, 1, tzinfo=UTC),
+        expires=datetime(2026, 1, 2, tzinfo=UTC),
+    ),
+    Standing("ana", "ACTIVE", frozenset({"DOCTOR"}), ("Practitioner/1",), ("Organization/1",), 1),
+)
+
+
+async def open_session(session: str, account: str) -> Present | None:
+    return PRESENT if (session, account) == ("s-1", "ana") else None
+
+
+async def nobody(session: str, account: str) -> Present | None:
+    """Where no session is open."""
+    return None
+
+
+def auth(find_session: FindSession = nobody, *, own: bool = True, **more: Any) -> Authenticator:
+    keys = {"k1": VerifyingKey(KEY.public_key(), "EdDSA", "us", "records", own)}
+    return Authenticator(keys, find_session, **more)
 
 
 def token(
@@ -104,8 +137,8 @@ FORGED: dict[str, Callable[[], str]] = {
 }
 
 
-def test_a_good_token_gives_its_caller() -> None:
-    caller = auth().authenticate(f"Bearer {token()}", "10.0.0.1")
+async def test_a_good_token_gives_its_caller() -> None:
+    caller = await auth().authenticate(f"Bearer {token()}", "10.0.0.1")
     assert (caller.subject, caller.client, caller.token_id, caller.network) == ("ana", "app", "t-1", "10.0.0.1")
     assert caller.may("s", "Patient")
     assert not caller.may("c", "Patient")
@@ -113,57 +146,57 @@ def test_a_good_token_gives_its_caller() -> None:
 
 
 @pytest.mark.parametrize("forgery", FORGED)
-def test_a_forged_token_is_refused_however_often_it_comes(forgery: str) -> None:
+async def test_a_forged_token_is_refused_however_often_it_comes(forgery: str) -> None:
     made, checker = FORGED[forgery](), auth()
-    checker.authenticate(f"Bearer {token()}", None)
+    await checker.authenticate(f"Bearer {token()}", None)
     for _ in range(2):
         with pytest.raises(Unauthenticated) as refused:
-            checker.authenticate(f"Bearer {made}", None)
+            await checker.authenticate(f"Bearer {made}", None)
     assert made[10:60] not in refused.value.message or len(made) < 10
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Basic dTpw", f"Token {token()}", token()])
-def test_anything_but_a_bearer_header_is_no_caller(header: str | None) -> None:
+async def test_anything_but_a_bearer_header_is_no_caller(header: str | None) -> None:
     with pytest.raises(Unauthenticated, match="required"):
-        auth().authenticate(header, None)
+        await auth().authenticate(header, None)
 
 
-def test_clocks_may_differ_by_a_minute() -> None:
-    assert auth().authenticate(f"Bearer {token(exp=int(time.time()) - 50)}", None)
-    assert auth().authenticate(f"bearer {token(iat=int(time.time()) + 50)}", None)
+async def test_clocks_may_differ_by_a_minute() -> None:
+    assert await auth().authenticate(f"Bearer {token(exp=int(time.time()) - 50)}", None)
+    assert await auth().authenticate(f"bearer {token(iat=int(time.time()) + 50)}", None)
 
 
-def test_a_remembered_token_is_looked_at_again_when_it_has_expired() -> None:
+async def test_a_remembered_token_is_looked_at_again_when_it_has_expired() -> None:
     clock = Clock()
     checker, header = auth(clock=clock), f"Bearer {token()}"
-    first = checker.authenticate(header, "10.0.0.1")
-    assert checker.authenticate(header, "10.0.0.1") is first
+    first = await checker.authenticate(header, "10.0.0.1")
+    assert await checker.authenticate(header, "10.0.0.1") is first
     clock.now += 300 + 61
-    assert checker.authenticate(header, "10.0.0.1") is not first
+    assert await checker.authenticate(header, "10.0.0.1") is not first
 
 
-def test_a_remembered_token_names_the_network_of_each_request() -> None:
+async def test_a_remembered_token_names_the_network_of_each_request() -> None:
     checker, header = auth(), f"Bearer {token()}"
-    assert [checker.authenticate(header, ip).network for ip in ("10.0.0.1", "10.0.0.2", None)] == [
+    assert [(await checker.authenticate(header, ip)).network for ip in ("10.0.0.1", "10.0.0.2", None)] == [
         "10.0.0.1",
         "10.0.0.2",
         None,
     ]
 
 
-def test_the_memory_of_tokens_is_bounded_and_keeps_those_in_use() -> None:
+async def test_the_memory_of_tokens_is_bounded_and_keeps_those_in_use() -> None:
     checker = auth(cache_size=2)
     headers = [f"Bearer {token(jti=str(n))}" for n in range(3)]
-    first = checker.authenticate(headers[0], None)
-    checker.authenticate(headers[1], None)
-    assert checker.authenticate(headers[0], None) is first
-    checker.authenticate(headers[2], None)
+    first = await checker.authenticate(headers[0], None)
+    await checker.authenticate(headers[1], None)
+    assert await checker.authenticate(headers[0], None) is first
+    await checker.authenticate(headers[2], None)
     assert len(checker._cache) == 2
-    assert checker.authenticate(headers[0], None) is first
+    assert await checker.authenticate(headers[0], None) is first
 
 
-def test_scopes_of_a_wrong_kind_grant_nothing() -> None:
-    assert auth().authenticate(f"Bearer {token(scope=['system/*.cruds'])}", None).rights == {}
+async def test_scopes_of_a_wrong_kind_grant_nothing() -> None:
+    assert (await auth().authenticate(f"Bearer {token(scope=['system/*.cruds'])}", None)).rights == {}
 
 
 class TestIssuers:
@@ -180,40 +213,40 @@ class TestIssuers:
         assert settings.token_issuers is not None
         settings.token_issuers.write_text(json.dumps([row]))
 
-    def test_a_minted_token_and_one_of_a_trusted_issuer_are_both_good(self, settings: Settings) -> None:
+    async def test_a_minted_token_and_one_of_a_trusted_issuer_are_both_good(self, settings: Settings) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         self.trust(settings, key.public_key(), "ES256")
-        checker = authenticator(settings)
+        checker = authenticator(settings, nobody)
         own = mint(settings, scopes="system/*.r", lifetime_seconds=60)
-        assert checker.authenticate(f"Bearer {own}", None).may("r", "Patient")
+        assert (await checker.authenticate(f"Bearer {own}", None)).may("r", "Patient")
         theirs = token(key=key, algorithm="ES256", iss="them", header={"kid": "theirs"})
-        assert checker.authenticate(f"Bearer {theirs}", None).subject == "ana"
+        assert (await checker.authenticate(f"Bearer {theirs}", None)).subject == "ana"
 
-    def test_an_issuer_cannot_speak_for_another(self, settings: Settings) -> None:
+    async def test_an_issuer_cannot_speak_for_another(self, settings: Settings) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         self.trust(settings, key.public_key(), "ES256")
         posing = token(
             key=key, algorithm="ES256", iss="chartvault", aud=settings.token_audience, header={"kid": "theirs"}
         )
         with pytest.raises(Unauthenticated):
-            authenticator(settings).authenticate(f"Bearer {posing}", None)
+            await authenticator(settings, nobody).authenticate(f"Bearer {posing}", None)
 
     def test_a_short_key_is_refused(self, settings: Settings) -> None:
         key = rsa.generate_private_key(65537, 1024)
         self.trust(settings, key.public_key(), "RS256")
         with pytest.raises(UnusableSettings, match="too short"):
-            authenticator(settings)
+            authenticator(settings, nobody)
 
     def test_a_private_key_is_refused(self, settings: Settings) -> None:
         self.trust(settings, ec.generate_private_key(ec.SECP256R1()), "ES256")
         with pytest.raises(UnusableSettings, match="not a public key"):
-            authenticator(settings)
+            authenticator(settings, nobody)
 
     def test_a_key_named_like_ours_is_refused(self, settings: Settings) -> None:
         ours = signing_key(settings.token_key_path).id
         self.trust(settings, ec.generate_private_key(ec.SECP256R1()).public_key(), "ES256", kid=ours)
         with pytest.raises(UnusableSettings, match="two keys"):
-            authenticator(settings)
+            authenticator(settings, nobody)
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -228,4 +261,33 @@ class TestIssuers:
         assert settings.token_issuers is not None
         settings.token_issuers.write_text(text)
         with pytest.raises(UnusableSettings, match=said):
-            authenticator(settings)
+            authenticator(settings, nobody)
+
+
+class TestSessions:
+    """A token of a person is worth what its session and account are worth at this moment."""
+
+    async def test_the_caller_is_who_the_account_is_now_and_not_who_the_token_says(self) -> None:
+        checker = auth(open_session)
+        made = token(sid="s-1", roles=["SUPER_ADMIN"], patient="8", auth_time=5)
+        for _ in range(2):
+            caller = await checker.authenticate(f"Bearer {made}", "10.0.0.1")
+            assert (caller.account, caller.session, caller.roles) == ("ana", "s-1", {"DOCTOR"})
+            assert (caller.profiles, caller.organizations) == (("Practitioner/1",), ("Organization/1",))
+            assert (caller.patient, caller.authenticated_at, caller.second_factor_at) == ("7", 100.0, 101.0)
+            assert (caller.subject, caller.network) == ("ana", "10.0.0.1")
+
+    async def test_a_remembered_token_is_refused_once_its_session_has_ended(self) -> None:
+        found: list[Present | None] = [PRESENT, None]
+
+        async def once(session: str, account: str) -> Present | None:
+            return found.pop(0)
+
+        checker, made = auth(once), token(sid="s-1")
+        await checker.authenticate(f"Bearer {made}", None)
+        with pytest.raises(Unauthenticated, match="has ended"):
+            await checker.authenticate(f"Bearer {made}", None)
+
+    async def test_another_issuer_cannot_name_a_session_of_ours(self) -> None:
+        caller = await auth(open_session, own=False).authenticate(f"Bearer {token(sid='s-1')}", None)
+        assert (caller.account, caller.session, caller.roles) == (None, None, frozenset())

@@ -38,11 +38,16 @@ def test_every_command_explains_itself_with_examples(command: str) -> None:
     assert f"chartvault {command}" in result.output.partition("Examples")[2]
 
 
-def test_a_token_is_printed_alone_and_opens_the_door(tmp_path: Path) -> None:
+async def no_session(session: str, account: str) -> None:
+    return None
+
+
+async def test_a_token_is_printed_alone_and_opens_the_door(tmp_path: Path) -> None:
     result = run("token", "--scopes", "system/Patient.rs", "--ttl", "90s", "--data-dir", str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
     token = result.stdout.removesuffix("\n")
-    caller = authenticator(load_settings({}, data_dir=tmp_path)).authenticate(f"Bearer {token}", None)
+    checker = authenticator(load_settings({}, data_dir=tmp_path), no_session)
+    caller = await checker.authenticate(f"Bearer {token}", None)
     assert (caller.subject, caller.client, dict(caller.rights)) == ("cli", "chartvault-cli", {"Patient": {"r", "s"}})
 
 

@@ -19,6 +19,7 @@ from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.protection import Protection
 from domain.revision import Change, Claim, Receipt, Stored, Write, next_revision, tombstone
+from domain.sessions import Lifetime, Login
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
 from storage.crypto.blind_index import TokenMaker
@@ -31,6 +32,8 @@ from storage.mongo.client import Database
 from storage.mongo.jobs import MongoJobs
 from storage.mongo.oversight_documents import BREAK_GLASS, BreakGlassDocument
 from storage.mongo.revisions import MongoRevisionStore
+from storage.mongo.session_documents import SESSIONS, SessionDocument
+from storage.mongo.sessions import MongoSessions
 from storage.mongo.tombstones import ERASURES, Tombstone
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "LEAKAGE.md").read_text()
@@ -138,6 +141,7 @@ def stated_fields() -> dict[str, set[str]]:
         (BREAK_GLASS, BreakGlassDocument),
         (people.ACCOUNTS, people.AccountDocument),
         (people.CREDENTIALS, people.CredentialDocument),
+        (SESSIONS, SessionDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -185,7 +189,11 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
 ) -> None:
     await fill(store)
     await open_the_glass(data, keyring)
-    await add_person(MongoAccounts(data, keyring))
+    accounts = MongoAccounts(data, keyring)
+    await add_person(accounts)
+    sessions = MongoSessions(data, keyring, accounts, lambda: datetime.now(UTC))
+    login = Login(account="a1", client="app", scope="user/*.rs", authenticated_at=1.0, label="Phone of Chalmers")
+    await sessions.open(login, Lifetime(timedelta(hours=1), timedelta(hours=1)))
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None
