@@ -46,9 +46,10 @@ class Patients:
         self._run = secrets.token_hex(4)
         self._count = itertools.count(1)
 
-    def new(self) -> bytes:
+    def new(self, family: bytes | None = None) -> bytes:
+        """The next Patient, of a `family` or of one of its own."""
         number = next(self._count)
-        named = self._template.replace(_FAMILY.encode(), b"Fam%s%x" % (self._run.encode(), number))
+        named = self._template.replace(_FAMILY.encode(), family or b"Fam%s%x" % (self._run.encode(), number))
         return named.replace(b"P-%08d" % _NUMBER, b"B-%s-%d" % (self._run.encode(), number))
 
 

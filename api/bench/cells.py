@@ -1,13 +1,20 @@
-"""The workloads: create, read, update, crud36, import, tx2 and mix, each with the statuses its answers must have."""
+"""The workloads: create, read, update, crud36, import, tx2 and mix, each with the statuses its answers must have.
+
+Those that search are in `searching.py` and `growth.py`.
+"""
 
 from __future__ import annotations
 
 import itertools
 import random
 import re
+from collections.abc import Sequence
 
 from api.bench.bodies import LINKED, Linked, Pairs, Patients, charts, one_field_changed, renamed, with_id
 from api.bench.engine import Cell, Session, Wrong, side_by_side
+from api.bench.growth import growth_cells
+from api.bench.records import Records
+from api.bench.searching import search_cells
 from api.http_client import Answer
 
 POPULATION = 1_000
@@ -239,11 +246,28 @@ class Mix:
         return self._linked.body(name, {"Patient": self._subject})
 
 
-NAMES = ("create", "read", "update", "crud36", "import", "tx2", "mix")
+NAMES = (
+    "create",
+    "read",
+    "update",
+    "crud36",
+    "import",
+    "tx2",
+    "mix",
+    "search_name",
+    "search_obs",
+    "search30",
+    "growth",
+)
 
 
-def cells_of(names: list[str], bundles: list[tuple[bytes, int]] | None = None) -> list[Cell]:
-    """Fresh cells for one target, in the order asked for; `bundles` take the place of the made-up charts."""
+def cells_of(
+    names: Sequence[str], bundles: list[tuple[bytes, int]] | None = None, *, filled: bool = False
+) -> list[Cell]:
+    """Fresh cells for one target, in the order asked for; `bundles` take the place of the made-up charts.
+
+    search30 and growth are several cells each. With `filled`, searches are made of what the target holds already.
+    """
     patients = Patients()
     linked = Linked()
     population = Population(patients)
@@ -256,4 +280,5 @@ def cells_of(names: list[str], bundles: list[tuple[bytes, int]] | None = None) -
         "tx2": Tx2(Pairs(patients, linked)),
         "mix": Mix(patients),
     }
-    return [made[name] for name in names]
+    made |= search_cells(Records(filled=filled)) | growth_cells()
+    return [cell for name in names for own, cell in made.items() if own == name or own.startswith(f"{name}/")]

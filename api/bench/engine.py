@@ -23,8 +23,16 @@ class Wrong(Exception):
     """An answer without which a unit of work cannot go on; already counted."""
 
 
+class Told(Protocol):
+    """Hears each step, and how far a long one has come."""
+
+    def __call__(self, step: str, done: int | None = None, total: int | None = None) -> object: ...
+
+
 class Round(msgspec.Struct, frozen=True):
-    """One measured round. Rates per second, times in milliseconds, `cpu_ms` per request of server and database."""
+    """One measured round. Rates per second, times in milliseconds, `cpu_ms` per request of server and database.
+
+    `resources` are those written, or for a search those found."""
 
     seconds: float
     requests: int
@@ -47,9 +55,10 @@ class Round(msgspec.Struct, frozen=True):
 class Session:
     """What the workers of one round share: the client, and the record of every answer."""
 
-    def __init__(self, client: Client, connections: int) -> None:
+    def __init__(self, client: Client, connections: int, told: Told = lambda step, done=None, total=None: None) -> None:
         self.client = client
         self.connections = connections
+        self.told = told
         self.latencies = array("d")
         self.resources = 0
         self.wrong: Counter[str] = Counter()
@@ -130,9 +139,9 @@ async def measure(
     return _round(elapsed, latencies, resources, used, session.wrong)
 
 
-async def prepare(cell: Cell, client: Client) -> None:
+async def prepare(cell: Cell, client: Client, told: Told = lambda step, done=None, total=None: None) -> None:
     """Prepare a cell. Raises `Wrong` with what went wrong when it cannot be."""
-    session = Session(client, 16)
+    session = Session(client, 16, told)
     try:
         await cell.prepare(session)
     except Wrong as error:

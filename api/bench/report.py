@@ -7,9 +7,10 @@ from statistics import median
 from typing import Any
 
 import msgspec
-from rich.table import Table
+from rich.table import Column, Table
 
 from api.bench.engine import Round, describe
+from api.bench.footprint import Footprint
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -54,6 +55,7 @@ class Report(msgspec.Struct, frozen=True):
     conditions: dict[str, Any]
     results: tuple[Result, ...]
     calibrations: tuple[dict[str, float], ...]
+    footprints: dict[str, Footprint] = {}
 
     def result(self, cell: str, target: str, connections: int) -> Result | None:
         return next((r for r in self.results if (r.cell, r.target, r.connections) == (cell, target, connections)), None)
@@ -62,26 +64,82 @@ class Report(msgspec.Struct, frozen=True):
 def as_json(report: Report) -> bytes:
     """Everything, machine-readable: the rounds as measured and the medians as printed."""
     rows = [_row(report, result) for result in report.results]
-    content = {"conditions": report.conditions, "calibrations": report.calibrations, "results": rows}
+    content = {
+        "conditions": report.conditions,
+        "calibrations": report.calibrations,
+        "results": rows,
+        "slopes": slopes(report),
+        "index_bytes_per_resource": {name: each.per_resource for name, each in report.footprints.items()},
+    }
     return msgspec.json.format(msgspec.json.encode(content), indent=2)
 
 
 def tables(report: Report) -> Sequence[Table]:
     """The report for people: one line per result, one table of ceilings."""
-    figures = Table("cell", "target", title="Benchmark", title_justify="left")
-    for heading in ("conn.", "per second", "spread", "p50 ms", "p95 ms", "p99 ms", "CPU-ms", "of ceiling", "x peer"):
+    figures = Table(Column("cell", no_wrap=True), "target", title="Benchmark", title_justify="left")
+    for heading in (
+        "conn.",
+        "per second",
+        "spread",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "each",
+        "CPU-ms",
+        "of ceiling",
+        "x peer",
+    ):
         figures.add_column(heading, justify="right")
     for result in report.results:
         figures.add_row(*_cells(_row(report, result)))
+    grown = _grown(report)
     if not report.calibrations:
-        return [figures]
+        return [figures, *grown]
     ceilings = Table("the bare database, 16 callers", title="Calibration", title_justify="left")
     for heading in ("readings", "per second", "spread"):
         ceilings.add_column(heading, justify="right")
     for name in report.calibrations[0]:
         found = sorted(calibration[name] for calibration in report.calibrations if name in calibration)
         ceilings.add_row(name, str(len(found)), f"{median(found):,.0f}", f"{found[0]:,.0f}-{found[-1]:,.0f}")
-    return [figures, ceilings]
+    return [figures, *grown, ceilings]
+
+
+def slopes(report: Report) -> list[dict[str, Any]]:
+    """growth: p50 at each size against the smallest, per search, target and connections."""
+    found: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
+    for result in report.results:
+        parts = result.cell.split("/")
+        p50 = result.median_of(lambda r: r.p50_ms)
+        if parts[0] == "growth" and not result.void and p50 is not None:
+            found.setdefault((parts[2], result.target, result.connections), []).append((int(parts[1]), p50))
+    return [
+        {"search": search, "target": target, "connections": connections, "p50_ms": dict(points)}
+        | {"slope": points[-1][1] / points[0][1], "people": [points[0][0], points[-1][0]]}
+        for (search, target, connections), points in found.items()
+        if len(points) > 1
+    ]
+
+
+def _grown(report: Report) -> list[Table]:
+    rows = slopes(report)
+    if not rows:
+        return []
+    table = Table("search", "target", title="Growth", title_justify="left")
+    for heading in ("conn.", "people", "p50 ms", "slope"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        sizes, times = row["p50_ms"].keys(), row["p50_ms"].values()
+        people, p50 = " / ".join(f"{size:,}" for size in sizes), " / ".join(f"{ms:.1f}" for ms in times)
+        table.add_row(row["search"], row["target"], str(row["connections"]), people, p50, f"{row['slope']:.2f}")
+    tables_ = [table]
+    if report.footprints:
+        last = list(report.footprints.values())[-1]
+        weights = Table("index", title=f"Bytes per resource, {last.resources:,} resources", title_justify="left")
+        weights.add_column("bytes", justify="right")
+        for name, size in last.per_resource.items():
+            weights.add_row(name, f"{size:,.0f}")
+        tables_.append(weights)
+    return tables_
 
 
 def _row(report: Report, result: Result) -> dict[str, Any]:
@@ -103,6 +161,7 @@ def _row(report: Report, result: Result) -> dict[str, Any]:
         "cpu_ms": result.median_of(lambda r: r.cpu_ms),
         "ceiling": result.ceiling,
         "of_ceiling": median(rates) / result.ceiling if result.ceiling and usable and result.target == "base" else None,
+        "each": result.median_of(lambda r: r.resources / r.requests if r.requests else None),
         "times_peer": median(rates) / median(peer.rates) if peer and usable and not peer.void else None,
         "rounds": result.rounds,
     }
@@ -118,5 +177,5 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['rate']:,.0f}" + (" res" if row["unit"] == "resources" else ""),
         f"{low:,.0f}-{high:,.0f}",
         *(f"{row[name]:.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")),
-        *("" if row[name] is None else f"{row[name]:.2f}" for name in ("cpu_ms", "of_ceiling", "times_peer")),
+        *("" if row[name] is None else f"{row[name]:.2f}" for name in ("each", "cpu_ms", "of_ceiling", "times_peer")),
     ]

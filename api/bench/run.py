@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeAlias
 
 from api.bench.calibration import KINDS
 from api.bench.cells import cells_of
-from api.bench.engine import Cell, Round, measure, prepare
+from api.bench.engine import Cell, Round, Told, measure, prepare
+from api.bench.footprint import Footprint
 from api.bench.processes import CpuMeter
 from api.bench.report import Report, Result
 from api.http_client import Client
@@ -25,10 +26,13 @@ CEILINGS = {
     "read": "find",
     "import": "documents in batches",
     "tx2": "transaction of two",
+    "search_name": "find",
+    "search_obs": "find",
 }
 """The calibration that a cell is set against."""
 
 Calibrate: TypeAlias = Callable[[Sequence[str]], Awaitable[dict[str, float]]]
+Weigh: TypeAlias = Callable[[], Awaitable[Footprint]]
 
 
 class Plan(NamedTuple):
@@ -40,6 +44,7 @@ class Plan(NamedTuple):
     warmup: float
     rounds: int
     bundles: list[tuple[bytes, int]] | None = None
+    filled: bool = False
 
 
 class Target(NamedTuple):
@@ -65,11 +70,12 @@ async def run(
     targets: Sequence[Target],
     *,
     calibrate: Calibrate | None,
-    told: Callable[[str], object],
+    told: Told,
+    weigh: Weigh | None = None,
 ) -> Report:
     """Carry out the plan; `told` hears each step. A machine drifts: ceilings are measured beside each cell.
 
-    Raises `Wrong` when a cell cannot even be prepared.
+    `weigh` tells what the base stores, asked after each cell of growth. Raises `Wrong` when a cell cannot even be prepared.
     """
     calibrations: list[dict[str, float]] = []
 
@@ -81,12 +87,13 @@ async def run(
         return calibrations[-1][names[0]]
 
     await ceiling(KINDS)
-    sets = [cells_of(plan.cells, plan.bundles) for _ in targets]
+    sets = [cells_of(plan.cells, plan.bundles, filled=plan.filled) for _ in targets]
     results: list[Result] = []
+    footprints: dict[str, Footprint] = {}
     for together in zip(*sets, strict=True):
         for target, cell in zip(targets, together, strict=True):
             async with target.client(16) as client:
-                await prepare(cell, client)
+                await prepare(cell, client, told)
         for connections in IMPORT_CONNECTIONS if together[0].counts_resources else plan.connections:
             names = [CEILINGS[together[0].name]] if together[0].name in CEILINGS else []
             before = await ceiling(names)
@@ -97,11 +104,13 @@ async def run(
                 Result(cell.name, target.name, connections, cell.counts_resources, tuple(measured), beside)
                 for target, cell, measured in zip(targets, together, rounds, strict=True)
             ]
-    return Report(_conditions(plan, targets), tuple(results), tuple(calibrations))
+        if weigh is not None and together[0].name.startswith("growth/"):
+            footprints[together[0].name] = await weigh()
+    return Report(_conditions(plan, targets), tuple(results), tuple(calibrations), footprints)
 
 
 async def _abab(
-    plan: Plan, targets: Sequence[Target], cells: Sequence[Cell], connections: int, told: Callable[[str], object]
+    plan: Plan, targets: Sequence[Target], cells: Sequence[Cell], connections: int, told: Told
 ) -> list[list[Round]]:
     """The rounds of each target, taken in turns."""
     rounds: list[list[Round]] = [[] for _ in targets]

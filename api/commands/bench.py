@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from api.bench.engine import Told
     from api.bench.report import Report
     from api.bench.run import Plan, Target
 
 _UNUSABLE = 3
 _CALIBRATION_SECONDS = 3.0
-_WIDTH = 120
+_WIDTH = 150
 
 
 def bench(
@@ -28,14 +31,19 @@ def bench(
     peer: Annotated[str | None, typer.Option(help="FHIR base of a server to compare with, round by round.")] = None,
     peer_token: Annotated[str | None, typer.Option(envvar="PEER_TOKEN", help="Access token for --peer.")] = None,
     cells: Annotated[
-        str, typer.Option(help="What to measure: create, read, update, crud36, import, tx2, mix.")
-    ] = "create,read,update,crud36,import,tx2",
+        str,
+        typer.Option(
+            help="What to measure: create, read, update, crud36, import, tx2, mix, search_name, search_obs, search30, growth."
+        ),
+    ] = "create,read,update,crud36,import,tx2,search_name,search_obs,search30",
     connections: Annotated[str, typer.Option(help="Connections, each with one request under way.")] = "1,16,64",
     seconds: Annotated[float, typer.Option(help="Length of a round.", min=0.1)] = 15.0,
     warmup: Annotated[float, typer.Option(help="Warm-up before each round, in seconds.", min=0.0)] = 3.0,
     rounds: Annotated[int, typer.Option(help="Rounds of each cell; the median counts.", min=1)] = 3,
     data: Annotated[Path | None, typer.Option(help="Folder or archive of transaction Bundles for the import.")] = None,
-    mongodb_uri: Annotated[str | None, typer.Option(help="Database behind --base, to calibrate.")] = None,
+    filled: Annotated[bool, typer.Option(help="Search what --base holds already, and store nothing for that.")] = False,
+    mongodb_uri: Annotated[str | None, typer.Option(help="Database behind --base, to calibrate and to weigh.")] = None,
+    database: Annotated[str, typer.Option(help="Name of that database.")] = "chartvault",
     pids: Annotated[str, typer.Option(help="Processes of --base whose CPU time counts. (default: found by port)")] = "",
     peer_pids: Annotated[str, typer.Option(help="The same for --peer.")] = "",
     json: Annotated[Path | None, typer.Option(help="File for the result, machine-readable.")] = None,
@@ -49,17 +57,17 @@ def bench(
     from api.bench.run import Plan
 
     names = [name for name in cells.split(",") if name]
-    if not names or not set(names) <= set(NAMES):
+    if not names or not {name.partition("/")[0] for name in names} <= set(NAMES):
         raise typer.BadParameter(f"cells are some of {', '.join(NAMES)}", param_hint="--cells")
-    plan = Plan(names, _numbers(connections, "--connections"), seconds, warmup, rounds, _bundles(data))
+    plan = Plan(names, _numbers(connections, "--connections"), seconds, warmup, rounds, _bundles(data), filled)
     console = Console(width=max(Console().width, _WIDTH))
 
     async def whole() -> Report:
         async with AsyncExitStack() as stack:
             ours, uri = await stack.enter_async_context(_given(base, token, pids, mongodb_uri) if base else _own())
             targets = [ours, _target("peer", peer, peer_token, peer_pids)] if peer else [ours]
-            with console.status("starting") as status:
-                return await _measured(plan, targets, uri, status.update)
+            with _progress(console) as told:
+                return await _measured(plan, targets, uri, database, told)
 
     report = uvloop.run(whole())
     for table in tables(report):
@@ -70,16 +78,42 @@ def bench(
         raise typer.Exit(1)
 
 
-async def _measured(plan: Plan, targets: list[Target], uri: str | None, told: Callable[[str], object]) -> Report:
+@contextmanager
+def _progress(console: Console) -> Iterator[Told]:
+    """A line that says what is being done, with a bar for what takes long."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    # A bar that moves costs the very cores that are measured: it is drawn twice a second.
+    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def told(step: str, done: int | None = None, total: int | None = None) -> None:
+            progress.update(task, description=step, completed=done or 0, total=total)
+
+        yield told
+
+
+async def _measured(plan: Plan, targets: list[Target], uri: str | None, database: str, told: Told) -> Report:
     from api.bench.calibration import calibrate
     from api.bench.engine import Wrong
+    from api.bench.footprint import Footprint, footprint
     from api.bench.run import run
 
     async def ceilings(names: Sequence[str]) -> dict[str, float]:
         return await calibrate(uri or "", names, seconds=min(_CALIBRATION_SECONDS, plan.seconds))
 
+    async def weigh() -> Footprint:
+        return await footprint(uri or "", database)
+
     try:
-        return await run(plan, targets, calibrate=ceilings if uri else None, told=told)
+        return await run(plan, targets, calibrate=ceilings if uri else None, told=told, weigh=weigh if uri else None)
     except Wrong as error:
         typer.echo(f"chartvault: {error}", err=True)
         raise typer.Exit(_UNUSABLE) from None

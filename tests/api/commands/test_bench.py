@@ -19,18 +19,20 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_every_cell_runs_on_a_server_of_its_own(tmp_path: Path) -> None:
-    cells = "create,read,update,crud36,import,tx2,mix"
+    cells = "create,read,update,crud36,import,tx2,mix,search_name,search_obs,search30"
     short = ("--seconds", "0.5", "--warmup", "0.1", "--rounds", "1", "--connections", "4")
     done = run("--cells", cells, *short, "--json", tmp_path / "result.json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "result.json").read_text())
     assert [(r["cell"], r["connections"]) for r in found["results"]] == [
         *(("create", 4), ("read", 4), ("update", 4), ("crud36", 4), ("import", 1), ("import", 4), ("tx2", 4)),
-        ("mix", 4),
+        *((name, 4) for name in ("mix", "search_name", "search_obs")),
+        *((f"search30/{family}", 4) for family in ("string", "date", "token", "quantity", "reference", "composite")),
     ]
     for result in found["results"]:
         assert result["void"] is False
         assert result["rate"] > 0
+        assert result["each"] > 0
         assert 0 < result["p50_ms"] <= result["p95_ms"] <= result["p99_ms"]
         if sys.platform == "linux":
             assert result["cpu_ms"] > 0

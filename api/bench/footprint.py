@@ -1,0 +1,34 @@
+"""What the current resources of a database weigh, and each of their indexes: `collStats`.
+
+https://www.mongodb.com/docs/manual/reference/command/collStats/. Sizes on disk lag behind until a checkpoint: one is made
+first (`fsync`), so that the figure is that of what was stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pymongo import AsyncMongoClient
+
+
+class Footprint(msgspec.Struct, frozen=True):
+    """`resources` counts documents; bytes are on disk, per resource in `per_resource`."""
+
+    resources: int
+    documents: int
+    indexes: dict[str, int]
+
+    @property
+    def per_resource(self) -> dict[str, float]:
+        """Bytes of each index per resource, and of all of them as `all`."""
+        count = max(1, self.resources)
+        return {name: size / count for name, size in {**self.indexes, "all": sum(self.indexes.values())}.items()}
+
+
+async def footprint(mongodb_uri: str, database: str, collection: str = "resources") -> Footprint:
+    """The sizes of a collection now."""
+    async with AsyncMongoClient[dict[str, Any]](mongodb_uri) as client:
+        await client.admin.command("fsync")
+        found = await client[database].command("collStats", collection)
+        return Footprint(found["count"], found["storageSize"], found["indexSizes"])
