@@ -1,4 +1,4 @@
-"""The application: Litestar with the FHIR surface mounted at `/fhir`, the documentation, probes and metrics.
+"""The application: Litestar with the FHIR surface mounted at `/fhir`, `/api/v1`, the documentation, probes and metrics.
 
 `create_app` is the factory the server calls in each worker; it reads the settings from the environment. What it needs from
 storage is opened when the application starts and closed when it stops.
@@ -19,12 +19,20 @@ from api.background import repeated
 from api.fhir.surface import FhirSurface
 from api.logs import configure
 from api.settings import Settings, load_settings
+from api.v1.surface import Surface
 
 
 @asgi("/fhir", is_mount=True, copy_scope=False)
 async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
     """Everything below `/fhir`."""
     surface: FhirSurface = scope["litestar_app"].state.fhir
+    await surface(scope, receive, send)  # type: ignore[arg-type]
+
+
+@asgi("/api/v1", is_mount=True, copy_scope=False)
+async def v1(scope: Scope, receive: Receive, send: Send) -> None:
+    """Everything below `/api/v1`."""
+    surface: Surface = scope["litestar_app"].state.v1
     await surface(scope, receive, send)  # type: ignore[arg-type]
 
 
@@ -38,12 +46,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
         async with wiring.opened(chosen) as parts:
             app.state.fhir = wiring.fhir_surface(chosen, parts)
             app.state.logins = wiring.logins(chosen, parts)
+            app.state.v1 = wiring.v1_surface(chosen, parts)
             app.state.ready = parts.ready
             async with repeated("jobs", parts.work):
                 yield
 
     return Litestar(
-        route_handlers=[fhir, *docs.HANDLERS, *health.HANDLERS],
+        route_handlers=[fhir, v1, *docs.HANDLERS, *health.HANDLERS],
         lifespan=[open_parts],
         openapi_config=None,
         exception_handlers={HTTPException: _problem},

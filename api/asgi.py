@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol, TypeAlias
 
-from api.fhir.exchange import Reply
 from domain.errors import TooLarge, TooSlow
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -28,6 +27,17 @@ SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
 )
+
+
+class Reply(Protocol):
+    """What is sent: status, headers (lower-case names) and a whole body."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
 
 
 class Disconnected(Exception):
@@ -74,6 +84,19 @@ async def send_reply(send: Send, reply: Reply, headers: dict[bytes, bytes], *, r
         out.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": out})
     await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+async def send_stream(
+    send: Send, status: int, headers: Mapping[str, str], pieces: AsyncIterator[bytes], *, request_id: str, head: bool
+) -> None:
+    """Send an answer piece by piece as it comes; nothing of it is held."""
+    out = [*SECURITY_HEADERS, (b"x-request-id", request_id.encode("latin-1"))]
+    out += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": out})
+    if not head:
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _at_once(body: bytes) -> bytes:

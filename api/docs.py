@@ -16,6 +16,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from api.fhir.routes import ROUTES, Route
+from api.v1.openapi import paths_and_schemas
+from api.v1.table import TABLE
 
 _ASSETS = {
     "swagger-ui.css": "text/css",
@@ -75,12 +77,12 @@ def asset(name: FromPath[str]) -> Response[bytes]:
 
 @get("/api/openapi.json", include_in_schema=False, sync_to_thread=False)
 def description() -> Response[bytes]:
-    """The API as OpenAPI 3.0."""
+    """Both surfaces as OpenAPI 3.0."""
     return Response(msgspec.json.encode(openapi()), media_type="application/json", headers=_POLICY)
 
 
 def openapi() -> dict[str, Any]:
-    """OpenAPI 3.0 of every route of the table: https://spec.openapis.org/oas/v3.0.3"""
+    """OpenAPI 3.0 of every route of both tables: https://spec.openapis.org/oas/v3.0.3"""
     paths = {
         f"/fhir/{shape}".rstrip("/"): {
             "parameters": [_path_parameter(name) for name in ("type", "id", "version") if f"{{{name}}}" in shape],
@@ -88,6 +90,7 @@ def openapi() -> dict[str, Any]:
         }
         for shape, routes in ROUTES.items()
     }
+    friendly, schemas = paths_and_schemas(TABLE)
     return {
         "openapi": "3.0.3",
         "info": {
@@ -98,8 +101,11 @@ def openapi() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}},
+        "paths": friendly | paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
         "security": [{"token": []}],
     }
 

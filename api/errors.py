@@ -12,6 +12,8 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.DomainError: 500,
     errors.InvalidRequest: 400,
     errors.InvalidContent: 400,
+    errors.InvalidFields: 422,
+    errors.PreconditionRequired: 428,
     errors.TooCostly: 400,
     errors.RepeatedKey: 422,
     errors.Unauthenticated: 401,

@@ -111,6 +111,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     strict_search: Annotated[
         bool, _says("Refuse unknown search parameters even when the client does not ask for it.")
     ] = False
+    require_if_match: Annotated[
+        bool, _says("Refuse changes of `/api/v1` that do not name the version they replace (428).")
+    ] = False
 
     request_seconds: Annotated[Seconds, _says("Time limit of one request.")] = 30.0
     bundle_seconds: Annotated[Seconds, _says("Time limit of one batch or transaction.")] = 120.0

@@ -22,6 +22,11 @@ from api.fhir.surface import FhirSurface
 from api.logins import Logins
 from api.settings import Settings, UnusableSettings
 from api.tokens import AccessTokens
+from api.v1.cursors import Cursors
+from api.v1.service import Limits as V1Limits
+from api.v1.service import Service as V1Service
+from api.v1.surface import Surface
+from api.v1.table import TABLE
 from domain.access import Caller, parse_scopes
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
@@ -54,6 +59,7 @@ from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
 from storage.mongo.jobs import MongoJobs
+from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
 from storage.mongo.sessions import MongoSessions
@@ -209,6 +215,18 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
 def logins(settings: Settings, opened: Opened) -> Logins:
     """How people log in, through whichever surface."""
     return Logins(opened.sessions, opened.accounts, AccessTokens(settings), settings)
+
+
+def v1_surface(settings: Settings, opened: Opened) -> Surface:
+    """`/api/v1` over what `opened` holds."""
+    service = V1Service(
+        parts=opened.parts,
+        cursors=Cursors(opened.keyring.service.link_secret),
+        replays=MongoReplays(opened.database, opened.keyring, now),
+        limits=V1Limits(seconds=settings.request_seconds, require_if_match=settings.require_if_match),
+    )
+    authenticate = authenticator(settings, opened.sessions.present).authenticate
+    return Surface(service, authenticate, TABLE)
 
 
 async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> tuple[Explained, bool]:

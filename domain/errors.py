@@ -3,6 +3,8 @@
     DomainError
     ├── InvalidRequest            the request cannot be understood              (issue code "invalid" unless said otherwise)
     │   ├── InvalidContent        a resource breaks the rules of its type       ("structure", "value", "required", …)
+    │   ├── InvalidFields         fields of a form break their rules            ("value")
+    │   ├── PreconditionRequired  a write that must say what it replaces        ("required")
     │   ├── TooCostly             understood, but over a stated limit           ("too-costly")
     │   └── RepeatedKey           an Idempotency-Key reused for another request ("duplicate")
     ├── Unauthenticated           no caller, or a token that proves nothing     ("login")
@@ -78,6 +80,14 @@ class InvalidRequest(DomainError):
 
 class InvalidContent(InvalidRequest):
     code = "invalid"
+
+
+class InvalidFields(InvalidRequest):
+    code = "value"
+
+
+class PreconditionRequired(InvalidRequest):
+    code = "required"
 
 
 class TooCostly(InvalidRequest):

@@ -18,7 +18,7 @@ from storage.crypto.blind_index import TokenMaker
 from storage.crypto.sealing import SealingKey, open_sealed, place, seal
 from storage.mongo.client import Document
 
-ACCOUNTS, CREDENTIALS = "accounts", "credentials"
+ACCOUNTS, CREDENTIALS, REPLAYS = "accounts", "credentials", "replays"
 
 LONGEST_PREFIX = 12
 PLAIN = ("roles", "status", "asked", "profiles", "organizations", "version", "created", "updated")
@@ -51,6 +51,16 @@ class CredentialDocument(TypedDict):
     serial: int  # plain: counts changes, updates compare and swap on it
     key: str  # plain: id of the key of the field below
     sealed: bytes  # sealed at "chartvault/1|credentials/<_id>": hash of the password, TOTP secret, passkeys, codes
+
+
+class ReplayDocument(TypedDict, total=False):
+    """`replays`: answers of `/api/v1` to requests with an Idempotency-Key; kept a day."""
+
+    _id: bytes  # keyed hash of caller and key
+    fingerprint: bytes  # hash of the request
+    at: datetime  # plain: when the request began
+    key: str  # plain: id of the key of the field below; absent while the request is under way
+    sealed: bytes  # sealed at "chartvault/1|replays/<_id>": the answer
 
 
 class _Person(msgspec.Struct, array_like=True):

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid
 
-from storage.mongo.account_documents import ACCOUNTS, CREDENTIALS
+from storage.mongo.account_documents import ACCOUNTS, CREDENTIALS, REPLAYS
 from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
@@ -71,6 +71,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["roles", "status", "_id"], name="roles"),
     ),
     CREDENTIALS: (),
+    REPLAYS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     SESSIONS: (

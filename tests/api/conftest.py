@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -28,16 +29,23 @@ def settings(tmp_path: Path, mongo_uri: str, database: str) -> Settings:
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[Litestar]:
     """The application, started."""
+    async with started(settings) as app:
+        yield app
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Litestar]:
+    """An application over these settings, while it runs."""
     app = create_app(settings)
-    started, done = asyncio.Event(), asyncio.Event()
+    running, done = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:  # one task from beginning to end: cancel scopes must be left where they were entered
         async with app.lifespan():
-            started.set()
+            running.set()
             await done.wait()
 
     life = asyncio.create_task(live())
-    waiting = asyncio.create_task(started.wait())
+    waiting = asyncio.create_task(running.wait())
     await asyncio.wait([life, waiting], return_when=asyncio.FIRST_COMPLETED)
     if life.done():
         life.result()

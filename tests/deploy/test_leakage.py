@@ -31,6 +31,7 @@ from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.jobs import MongoJobs
 from storage.mongo.oversight_documents import BREAK_GLASS, BreakGlassDocument
+from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.session_documents import SESSIONS, SessionDocument
 from storage.mongo.sessions import MongoSessions
@@ -142,6 +143,7 @@ def stated_fields() -> dict[str, set[str]]:
         (people.ACCOUNTS, people.AccountDocument),
         (people.CREDENTIALS, people.CredentialDocument),
         (SESSIONS, SessionDocument),
+        (people.REPLAYS, people.ReplayDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -194,6 +196,9 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     sessions = MongoSessions(data, keyring, accounts, lambda: datetime.now(UTC))
     login = Login(account="a1", client="app", scope="user/*.rs", authenticated_at=1.0, label="Phone of Chalmers")
     await sessions.open(login, Lifetime(timedelta(hours=1), timedelta(hours=1)))
+    replays = MongoReplays(data, keyring, lambda: NOW)
+    assert await replays.begin("Chalmers", b"f") is None
+    await replays.keep("Chalmers", b"Jim Chalmers")
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None

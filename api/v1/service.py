@@ -1,0 +1,31 @@
+"""What the handlers of `/api/v1` work with: the ports and limits, put together once at start-up by `api/wiring.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from api.v1.cursors import Cursors
+from domain.interactions.parts import Parts
+
+if TYPE_CHECKING:
+    from api.v1.replays import Replays
+
+
+class Limits(NamedTuple):
+    """Seconds one request may take, and one that streams a body; rows of a page; whether writes must say what they
+    replace (`If-Match`)."""
+
+    seconds: float = 30.0
+    stream_seconds: float = 600.0
+    page: int = 50
+    largest_page: int = 100
+    require_if_match: bool = False
+
+
+class Service(NamedTuple):
+    """Everything a handler may use."""
+
+    parts: Parts
+    cursors: Cursors
+    replays: Replays
+    limits: Limits

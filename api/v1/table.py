@@ -1,0 +1,7 @@
+"""All endpoints of `/api/v1`, in the order of the documentation."""
+
+from __future__ import annotations
+
+from api.v1.endpoint import Endpoint
+
+TABLE: tuple[Endpoint, ...] = ()
