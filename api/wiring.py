@@ -6,19 +6,18 @@ all go through it.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from api.auth import authenticator
 from api.background import repeated
 from api.fhir.paging import PageLinks
+from api.fhir.release import capabilities
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
+from api.identifiers import new_id
 from api.logins import Logins
 from api.settings import Settings, UnusableSettings
 from api.tokens import AccessTokens
@@ -35,7 +34,6 @@ from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
 from domain.operations.reindex import work
-from fhir_mapping.capability import Capabilities, ParameterRow
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.inspection import Inspection
@@ -43,7 +41,6 @@ from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
 from fhir_mapping.reading import ContentReading
 from fhir_mapping.references import ResourceLinks
-from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 from fhir_mapping.validation import Validation
 from storage.crypto.keys import Keyring
@@ -268,33 +265,3 @@ async def reseal(opened: Opened, entry: AuditEntry, *, patient: str, progress: P
         now=opened.parts.clock,
         progress=progress,
     )
-
-
-def capabilities() -> Capabilities:
-    """What this release can do, from the tables it is made of."""
-    parameters = {
-        name: [ParameterRow(code, each.kind) for code, each in parameters_of(name).items() if each.indexed]
-        for name in RESOURCE_TYPES
-    }
-    return Capabilities(release=release(), built=datetime(2026, 11, 20, tzinfo=UTC), parameters=parameters)
-
-
-def release() -> str:
-    """The version of the installed package."""
-    try:
-        return version("chartvault")
-    except PackageNotFoundError:
-        return "0"
-
-
-def new_id() -> str:
-    """A UUID of version 7 (RFC 9562 section 5.7): 48 bits of time, the rest random.
-
-    Ids that grow with time are appended at one end of every index instead of all over it.
-    """
-    stamp = time.time_ns() // 1_000_000
-    value = int.from_bytes(os.urandom(10)) | stamp << 80
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,27 @@
+"""What this release can do on the FHIR surface, from the tables it is made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from fhir_mapping.capability import Capabilities, ParameterRow
+from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.tables import RESOURCE_TYPES
+
+
+def capabilities() -> Capabilities:
+    """What this release can do, from the tables it is made of."""
+    parameters = {
+        name: [ParameterRow(code, each.kind) for code, each in parameters_of(name).items() if each.indexed]
+        for name in RESOURCE_TYPES
+    }
+    return Capabilities(release=release(), built=datetime(2026, 11, 20, tzinfo=UTC), parameters=parameters)
+
+
+def release() -> str:
+    """The version of the installed package."""
+    try:
+        return version("chartvault")
+    except PackageNotFoundError:
+        return "0"
