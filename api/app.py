@@ -14,7 +14,7 @@ from litestar import Litestar, Request, Response, asgi
 from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 
-from api import docs, health, wiring
+from api import docs, health, surfaces, wiring
 from api.background import repeated
 from api.fhir.surface import FhirSurface
 from api.logs import configure
@@ -44,11 +44,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @asynccontextmanager
     async def open_parts(app: Litestar) -> AsyncIterator[None]:
         async with wiring.opened(chosen) as parts:
-            app.state.fhir = wiring.fhir_surface(chosen, parts)
-            app.state.logins = wiring.logins(chosen, parts)
-            app.state.v1 = wiring.v1_surface(chosen, parts)
+            app.state.fhir = surfaces.fhir_surface(chosen, parts)
+            app.state.logins = surfaces.logins(chosen, parts)
+            app.state.v1 = surfaces.v1_surface(chosen, parts)
             app.state.ready = parts.ready
-            async with repeated("jobs", parts.work):
+            async with repeated("jobs", parts.work), repeated("signing keys", parts.signatures.refresh):
                 yield
 
     return Litestar(

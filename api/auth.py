@@ -19,18 +19,21 @@ from typing import Any, NamedTuple
 import jwt
 import msgspec
 
-from api.settings import Settings
-from api.trusted_keys import VerifyingKey, trusted_keys
+from api.trusted_keys import VerifyingKey
 from domain.access import Caller, parse_scopes
 from domain.errors import Unauthenticated
 from domain.sessions import Present
 
 LEEWAY_SECONDS = 60
+REMEMBERED_SECONDS = 60
+"""How long a signature is not checked again: a key that was revoked is believed no longer than this."""
 MAX_TOKEN_CHARACTERS = 8192
 _REQUIRED = ["exp", "iat", "aud", "iss", "sub", "jti"]
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
 
+FindKey = Callable[[str], VerifyingKey | None]
+"""Key id to the key, while it is trusted."""
 FindSession = Callable[[str, str], Awaitable[Present | None]]
 """Session and account to what is known of them now; see `domain.sessions.Sessions.present`."""
 
@@ -48,13 +51,13 @@ class Authenticator:
 
     def __init__(
         self,
-        keys: Mapping[str, VerifyingKey],
+        find_key: FindKey,
         find_session: FindSession,
         *,
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = dict(keys)
+        self._find_key = find_key
         self._find_session = find_session
         self._cache: OrderedDict[bytes, Verified] = OrderedDict()
         self._cache_size = cache_size
@@ -87,14 +90,15 @@ class Authenticator:
             return known
         claims, key = self._verified(token)
         session = claims.get("sid") if key.own else None
-        verified = Verified(int(claims["exp"]) + LEEWAY_SECONDS, _caller(claims, network), session)
+        until = min(int(claims["exp"]) + LEEWAY_SECONDS, self._clock() + REMEMBERED_SECONDS)
+        verified = Verified(until, _caller(claims, network), session)
         self._remember(digest, verified)
         return verified
 
     def _verified(self, token: str) -> tuple[dict[str, Any], VerifyingKey]:
         try:
             header = jwt.get_unverified_header(token)
-            trusted = self._keys.get(header.get("kid", ""))
+            trusted = self._find_key(header.get("kid", ""))
             if trusted is None or str(header.get("typ", "")).lower() not in _TYPES:
                 raise Unauthenticated("The bearer token is not valid")
             claims: dict[str, Any] = jwt.decode(
@@ -119,14 +123,6 @@ class Authenticator:
         self._cache.move_to_end(digest)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
-
-
-def authenticator(settings: Settings, find_session: FindSession) -> Authenticator:
-    """The verifier for the tokens of this installation and of the issuers it was told to trust.
-
-    Raises `UnusableSettings` for a key or an issuer file that cannot be used.
-    """
-    return Authenticator(trusted_keys(settings), find_session)
 
 
 def _caller(claims: Mapping[str, Any], network: str | None) -> Caller:

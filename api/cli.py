@@ -15,7 +15,7 @@ from api.commands.bench import bench
 from api.commands.erase import erase
 from api.commands.explain import explain
 from api.commands.import_ import import_
-from api.commands.keys import reseal, rotate
+from api.commands.keys import reseal, revoke, rotate
 from api.commands.serve import serve
 from api.commands.token import token
 from api.commands.verify import verify
@@ -61,6 +61,7 @@ app.command(epilog=_examples("chartvault erase 01a1fa33-4fb8 --reason 'Request o
 keys = typer.Typer(help="Replace keys.", no_args_is_help=True)
 keys.command(epilog=_examples("chartvault keys rotate"))(rotate)
 keys.command(epilog=_examples("chartvault keys reseal 01a1fa33-4fb8"))(reseal)
+keys.command(epilog=_examples("chartvault keys revoke"))(revoke)
 app.add_typer(keys, name="keys")
 app.command(
     "import",

@@ -1,14 +1,12 @@
 """Access tokens of this installation: the key that signs them, and minting.
 
-RFC 9068 (JWT profile for access tokens, https://www.rfc-editor.org/rfc/rfc9068), signed with Ed25519. The private key
-is a 0600 file, made on first use; whoever can read it can be anybody, so it is refused when others can. Until people
-can log in, `chartvault token` is how a client gets in.
+RFC 9068 (JWT profile for access tokens, https://www.rfc-editor.org/rfc/rfc9068), signed with Ed25519. Tokens of people and
+partners are signed with the keys all processes share (`signatures.py`). `chartvault token` signs with a key of its own, a 0600
+file, made on first use; whoever can read it can be anybody, so it is refused when others can.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import secrets
 import stat
@@ -17,17 +15,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jwt
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 
 from api.settings import Settings, UnusableSettings
+from api.signatures import Signatures
+from api.thumbprints import thumbprint
 
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"
@@ -64,43 +62,52 @@ def signing_key(path: Path) -> SigningKey:
         raise UnusableSettings(f"The token key {path} cannot be read as a PEM private key") from None
     if not isinstance(private, Ed25519PrivateKey):
         raise UnusableSettings(f"The token key {path} is not an Ed25519 key")
-    return SigningKey(_thumbprint(private.public_key()), private)
-
-
-class AccessTokens:
-    """Makes the access tokens of this installation. Everything they say of a person they say by naming the session."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._key = signing_key(settings.token_key_path)
-        self._issuer, self._audience = settings.token_issuer, settings.token_audience
-
-    def make(
-        self, *, subject: str, client: str, scopes: str, lifetime_seconds: float, session: str | None = None
-    ) -> str:
-        """A signed token that grants `scopes` (space-separated) for `lifetime_seconds` from now, and no longer than the
-        session lasts."""
-        now = int(time.time())
-        claims = {
-            "iss": self._issuer,
-            "aud": self._audience,
-            "sub": subject,
-            "client_id": client,
-            "scope": scopes,
-            "iat": now,
-            "exp": now + int(lifetime_seconds),
-            "jti": secrets.token_urlsafe(16),
-        }
-        if session is not None:
-            claims["sid"] = session
-        headers = {"typ": TYPE, "kid": self._key.id}
-        return jwt.encode(claims, self._key.private, algorithm=ALGORITHM, headers=headers)
+    return SigningKey(thumbprint(private.public_key()), private)
 
 
 def mint(
     settings: Settings, *, scopes: str, lifetime_seconds: float, subject: str = "cli", client: str = "chartvault-cli"
 ) -> str:
     """A signed token of no session, for scripts and tries."""
-    return AccessTokens(settings).make(subject=subject, client=client, scopes=scopes, lifetime_seconds=lifetime_seconds)
+    key = signing_key(settings.token_key_path)
+    claims = access_claims(settings, subject=subject, client=client, scopes=scopes, lifetime_seconds=lifetime_seconds)
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": TYPE, "kid": key.id})
+
+
+class AccessTokens:
+    """Makes the access tokens of people and of partners. Everything they say of a person they say by naming the session."""
+
+    def __init__(self, settings: Settings, signatures: Signatures) -> None:
+        self._settings = settings
+        self._signatures = signatures
+
+    def make(
+        self, *, subject: str, client: str, scopes: str, lifetime_seconds: float, session: str | None = None
+    ) -> str:
+        """A signed token that grants `scopes` (space-separated) for `lifetime_seconds` from now."""
+        claims = access_claims(
+            self._settings, subject=subject, client=client, scopes=scopes, lifetime_seconds=lifetime_seconds
+        )
+        if session is not None:
+            claims["sid"] = session
+        return self._signatures.sign("access", claims, kind=TYPE)
+
+
+def access_claims(
+    settings: Settings, *, subject: str, client: str, scopes: str, lifetime_seconds: float
+) -> dict[str, str | int]:
+    """What every access token says: https://www.rfc-editor.org/rfc/rfc9068#section-2.2"""
+    now = int(time.time())
+    return {
+        "iss": settings.token_issuer,
+        "aud": settings.token_audience,
+        "sub": subject,
+        "client_id": client,
+        "scope": scopes,
+        "iat": now,
+        "exp": now + int(lifetime_seconds),
+        "jti": secrets.token_urlsafe(16),
+    }
 
 
 def _create(path: Path) -> None:
@@ -118,14 +125,3 @@ def _create(path: Path) -> None:
         pass
     finally:
         draft.unlink()
-
-
-def _thumbprint(key: Ed25519PublicKey) -> str:
-    """https://www.rfc-editor.org/rfc/rfc7638, so that the id follows from the key."""
-    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    jwk = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
-    return _base64url(hashlib.sha256(msgspec.json.encode(jwk)).digest())
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""Whose tokens are believed: our own key, and those of the issuers in the file `CHARTVAULT_TOKEN_ISSUERS`.
+"""Whose tokens are believed: ours, and those of the issuers in the file `CHARTVAULT_TOKEN_ISSUERS`.
 
 A key is known by its `kid` and decides algorithm, issuer and audience (RFC 8725 section 3.1): a token chooses none of them.
 Symmetric, private and short keys are refused when the program starts.
@@ -14,6 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from api.settings import Settings, UnusableSettings
+from api.signatures import ALGORITHMS, Signatures
 from api.tokens import ALGORITHM, signing_key
 
 _ASYMMETRIC = frozenset({"EdDSA", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"})
@@ -39,10 +40,32 @@ class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audience: str | None = None
 
 
-def trusted_keys(settings: Settings) -> dict[str, VerifyingKey]:
-    """Every key that is trusted, by `kid`. Raises `UnusableSettings` for a key or an issuer file that cannot be used."""
+class TrustedKeys:
+    """Every key that is trusted now, by `kid`.
+
+    Raises `UnusableSettings` for a key or an issuer file that cannot be used.
+    """
+
+    def __init__(self, settings: Settings, signatures: Signatures | None) -> None:
+        self._settings = settings
+        self._signatures = signatures
+        self._fixed = _fixed_keys(settings)
+
+    def find(self, key_id: str) -> VerifyingKey | None:
+        """The key of that id while it is trusted."""
+        fixed = self._fixed.get(key_id)
+        if fixed is not None or self._signatures is None:
+            return fixed
+        public = self._signatures.public("access", key_id)
+        if public is None:
+            return None
+        settings = self._settings
+        return VerifyingKey(public, ALGORITHMS["access"], settings.token_issuer, settings.token_audience, own=True)
+
+
+def _fixed_keys(settings: Settings) -> dict[str, VerifyingKey]:
     own = signing_key(settings.token_key_path)
-    keys = {own.id: VerifyingKey(own.public, ALGORITHM, settings.token_issuer, settings.token_audience, own=True)}
+    keys = {own.id: VerifyingKey(own.public, ALGORITHM, settings.token_issuer, settings.token_audience)}
     for issuer in _other_issuers(settings):
         for name, key in _keys_of(issuer, settings.token_audience):
             if name in keys:

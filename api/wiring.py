@@ -11,21 +11,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from api.auth import authenticator
 from api.background import repeated
-from api.fhir.paging import PageLinks
-from api.fhir.release import capabilities
-from api.fhir.service import Limits, Service
-from api.fhir.surface import FhirSurface
 from api.identifiers import new_id
-from api.logins import Logins
 from api.settings import Settings, UnusableSettings
-from api.tokens import AccessTokens
-from api.v1.cursors import Cursors
-from api.v1.service import Limits as V1Limits
-from api.v1.service import Service as V1Service
-from api.v1.surface import Surface
-from api.v1.table import TABLE
+from api.signatures import Signatures
 from domain.access import Caller, parse_scopes
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
@@ -41,7 +30,6 @@ from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
 from fhir_mapping.reading import ContentReading
 from fhir_mapping.references import ResourceLinks
-from fhir_mapping.tables import RESOURCE_TYPES
 from fhir_mapping.validation import Validation
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey, UnsafeMasterKey
@@ -60,10 +48,9 @@ from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
 from storage.mongo.sessions import MongoSessions
+from storage.mongo.signing_keys import MongoSigningKeys
 from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
-
-MB = 1024 * 1024
 
 
 class Opened(NamedTuple):
@@ -80,6 +67,8 @@ class Opened(NamedTuple):
     grants: MongoGrantBook
     accounts: MongoAccounts
     sessions: MongoSessions
+    replays: MongoReplays
+    signatures: Signatures
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -124,6 +113,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             trail = MongoAuditTrail(database, keyring)
             accounts = MongoAccounts(database, keyring)
             sessions = MongoSessions(database, keyring, accounts, now)
+            signatures = Signatures(MongoSigningKeys(database, keyring), now)
+            await signatures.start()
             try:
                 parts = parts_of(store, trail, settings.fhir_base, describe, custom)
                 jobs = MongoJobs(database, keyring.service.tokens)
@@ -132,7 +123,19 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                 async with repeated("search parameters", known.refresh):
                     grants = MongoGrantBook(database, keyring, now)
                     yield Opened(
-                        client, database, keyring, store, trail, parts, jobs, custom, grants, accounts, sessions
+                        client,
+                        database,
+                        keyring,
+                        store,
+                        trail,
+                        parts,
+                        jobs,
+                        custom,
+                        grants,
+                        accounts,
+                        sessions,
+                        MongoReplays(database, keyring, now),
+                        signatures,
                     )
             finally:
                 await sessions.close()
@@ -185,47 +188,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
-    """The FHIR surface over what `opened` holds."""
-    service = Service(
-        parts=opened.parts,
-        pages=PageLinks(opened.keyring.service.link_secret),
-        limits=Limits(
-            resource_bytes=settings.max_resource_mb * MB,
-            bundle_bytes=settings.max_bundle_mb * MB,
-            page=settings.page_size,
-            largest_page=settings.max_page_size,
-            bundle_entries=settings.max_bundle_entries,
-            seconds=settings.request_seconds,
-            bundle_seconds=settings.bundle_seconds,
-            strict_search=settings.strict_search,
-        ),
-        capability=capabilities().body(settings.fhir_base),
-        types=frozenset(RESOURCE_TYPES),
-        jobs=opened.jobs,
-        custom=opened.custom,
-    )
-    authenticate = authenticator(settings, opened.sessions.present).authenticate
-    return FhirSurface(service, authenticate, settings.fhir_base)
-
-
-def logins(settings: Settings, opened: Opened) -> Logins:
-    """How people log in, through whichever surface."""
-    return Logins(opened.sessions, opened.accounts, AccessTokens(settings), settings)
-
-
-def v1_surface(settings: Settings, opened: Opened) -> Surface:
-    """`/api/v1` over what `opened` holds."""
-    service = V1Service(
-        parts=opened.parts,
-        cursors=Cursors(opened.keyring.service.link_secret),
-        replays=MongoReplays(opened.database, opened.keyring, now),
-        limits=V1Limits(seconds=settings.request_seconds, require_if_match=settings.require_if_match),
-    )
-    authenticate = authenticator(settings, opened.sessions.present).authenticate
-    return Surface(service, authenticate, TABLE)
-
-
 async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> tuple[Explained, bool]:
     """How the database answers a search, and whether its matches have to be opened to decide or to sort."""
     query = opened.parts.search.parse(resource_type, pairs, strict=True).query
@@ -265,3 +227,11 @@ async def reseal(opened: Opened, entry: AuditEntry, *, patient: str, progress: P
         now=opened.parts.clock,
         progress=progress,
     )
+
+
+async def revoke_signing_keys(opened: Opened, entry: AuditEntry) -> int:
+    """Believe nothing that was signed so far; new keys are made at once. Returns how many were revoked."""
+    await opened.trail.record(entry)
+    revoked = await MongoSigningKeys(opened.database, opened.keyring).revoke(now())
+    await opened.signatures.start()
+    return revoked

@@ -18,6 +18,7 @@ from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOUR
 from storage.mongo.failures import translated
 from storage.mongo.oversight_documents import BREAK_GLASS
 from storage.mongo.session_documents import SESSIONS
+from storage.mongo.signing_keys import SIGNING_KEYS
 
 DAY_SECONDS = 86_400
 
@@ -79,6 +80,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["account", "_id"], name="account"),
         IndexModel("expires", name="expiry", expireAfterSeconds=0),
     ),
+    SIGNING_KEYS: (),
 }
 
 

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from api.auth import Authenticator, FindSession, authenticator
+from api.auth import Authenticator, FindSession
 from api.settings import Settings, UnusableSettings, load_settings
 from api.tokens import mint, signing_key
-from api.trusted_keys import VerifyingKey
+from api.trusted_keys import TrustedKeys, VerifyingKey
 from domain.accounts.account import Standing
 from domain.errors import Unauthenticated
 from domain.sessions import Login, Present, Session
@@ -68,6 +68,10 @@ async def open_session(session: str, account: str) -> Present | None:
     return PRESENT if (session, account) == ("s-1", "ana") else None
 
 
+def authenticator(settings: Settings) -> Authenticator:
+    return Authenticator(TrustedKeys(settings, None).find, nobody)
+
+
 async def nobody(session: str, account: str) -> Present | None:
     """Where no session is open."""
     return None
@@ -75,7 +79,7 @@ async def nobody(session: str, account: str) -> Present | None:
 
 def auth(find_session: FindSession = nobody, *, own: bool = True, **more: Any) -> Authenticator:
     keys = {"k1": VerifyingKey(KEY.public_key(), "EdDSA", "us", "records", own)}
-    return Authenticator(keys, find_session, **more)
+    return Authenticator(keys.get, find_session, **more)
 
 
 def token(
@@ -216,7 +220,7 @@ class TestIssuers:
     async def test_a_minted_token_and_one_of_a_trusted_issuer_are_both_good(self, settings: Settings) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         self.trust(settings, key.public_key(), "ES256")
-        checker = authenticator(settings, nobody)
+        checker = authenticator(settings)
         own = mint(settings, scopes="system/*.r", lifetime_seconds=60)
         assert (await checker.authenticate(f"Bearer {own}", None)).may("r", "Patient")
         theirs = token(key=key, algorithm="ES256", iss="them", header={"kid": "theirs"})
@@ -229,24 +233,24 @@ class TestIssuers:
             key=key, algorithm="ES256", iss="chartvault", aud=settings.token_audience, header={"kid": "theirs"}
         )
         with pytest.raises(Unauthenticated):
-            await authenticator(settings, nobody).authenticate(f"Bearer {posing}", None)
+            await authenticator(settings).authenticate(f"Bearer {posing}", None)
 
     def test_a_short_key_is_refused(self, settings: Settings) -> None:
         key = rsa.generate_private_key(65537, 1024)
         self.trust(settings, key.public_key(), "RS256")
         with pytest.raises(UnusableSettings, match="too short"):
-            authenticator(settings, nobody)
+            authenticator(settings)
 
     def test_a_private_key_is_refused(self, settings: Settings) -> None:
         self.trust(settings, ec.generate_private_key(ec.SECP256R1()), "ES256")
         with pytest.raises(UnusableSettings, match="not a public key"):
-            authenticator(settings, nobody)
+            authenticator(settings)
 
     def test_a_key_named_like_ours_is_refused(self, settings: Settings) -> None:
         ours = signing_key(settings.token_key_path).id
         self.trust(settings, ec.generate_private_key(ec.SECP256R1()).public_key(), "ES256", kid=ours)
         with pytest.raises(UnusableSettings, match="two keys"):
-            authenticator(settings, nobody)
+            authenticator(settings)
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -261,7 +265,7 @@ class TestIssuers:
         assert settings.token_issuers is not None
         settings.token_issuers.write_text(text)
         with pytest.raises(UnusableSettings, match=said):
-            authenticator(settings, nobody)
+            authenticator(settings)
 
 
 class TestSessions:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import typer.testing
 
-from api.auth import authenticator
+from api.auth import Authenticator
 from api.cli import app, keys
 from api.commands.options import duration_seconds
 from api.settings import load_settings
+from api.trusted_keys import TrustedKeys
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -46,7 +47,7 @@ async def test_a_token_is_printed_alone_and_opens_the_door(tmp_path: Path) -> No
     result = run("token", "--scopes", "system/Patient.rs", "--ttl", "90s", "--data-dir", str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
     token = result.stdout.removesuffix("\n")
-    checker = authenticator(load_settings({}, data_dir=tmp_path), no_session)
+    checker = Authenticator(TrustedKeys(load_settings({}, data_dir=tmp_path), None).find, no_session)
     caller = await checker.authenticate(f"Bearer {token}", None)
     assert (caller.subject, caller.client, dict(caller.rights)) == ("cli", "chartvault-cli", {"Patient": {"r", "s"}})
 

@@ -20,6 +20,7 @@ from domain.jobs import Job
 from domain.protection import Protection
 from domain.revision import Change, Claim, Receipt, Stored, Write, next_revision, tombstone
 from domain.sessions import Lifetime, Login
+from domain.signing import KeyRow
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
 from storage.crypto.blind_index import TokenMaker
@@ -35,6 +36,7 @@ from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.session_documents import SESSIONS, SessionDocument
 from storage.mongo.sessions import MongoSessions
+from storage.mongo.signing_keys import SIGNING_KEYS, MongoSigningKeys, SigningKeyDocument
 from storage.mongo.tombstones import ERASURES, Tombstone
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "LEAKAGE.md").read_text()
@@ -144,6 +146,7 @@ def stated_fields() -> dict[str, set[str]]:
         (people.CREDENTIALS, people.CredentialDocument),
         (SESSIONS, SessionDocument),
         (people.REPLAYS, people.ReplayDocument),
+        (SIGNING_KEYS, SigningKeyDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -199,6 +202,8 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     replays = MongoReplays(data, keyring, lambda: NOW)
     assert await replays.begin("Chalmers", b"f") is None
     await replays.keep("Chalmers", b"Jim Chalmers")
+    row = KeyRow(use="id", number=1, id="k1", algorithm="RS256", private=b"Prosperous", since=NOW)
+    assert await MongoSigningKeys(data, keyring).add(row)
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None

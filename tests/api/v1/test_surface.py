@@ -12,7 +12,7 @@ from litestar import Litestar
 from msgspec import Meta
 from pymongo import MongoClient
 
-import api.wiring
+import api.surfaces
 from api.settings import Settings
 from api.tokens import mint
 from api.v1.endpoint import Endpoint, Form, Outcome, View, Visit
@@ -86,7 +86,7 @@ ENDPOINTS = (
 async def things(installation: Settings) -> AsyncIterator[Litestar]:
     """One application for all tests here: they share nothing but the audit."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api.wiring, "TABLE", ENDPOINTS)
+        patch.setattr(api.surfaces, "TABLE", ENDPOINTS)
         async with started(installation) as app:
             yield app
 

@@ -1,0 +1,66 @@
+"""What answers requests, made of what a process has opened: the FHIR surface, `/api/v1`, and logging in for both."""
+
+from __future__ import annotations
+
+from api.auth import Authenticator
+from api.fhir.paging import PageLinks
+from api.fhir.release import capabilities
+from api.fhir.service import Limits, Service
+from api.fhir.surface import FhirSurface
+from api.logins import Logins
+from api.settings import Settings
+from api.tokens import AccessTokens
+from api.trusted_keys import TrustedKeys
+from api.v1.cursors import Cursors
+from api.v1.service import Limits as V1Limits
+from api.v1.service import Service as V1Service
+from api.v1.surface import Surface
+from api.v1.table import TABLE
+from api.wiring import Opened
+from fhir_mapping.tables import RESOURCE_TYPES
+
+MB = 1024 * 1024
+
+
+def authenticator(settings: Settings, opened: Opened) -> Authenticator:
+    """The verifier of tokens for every surface."""
+    return Authenticator(TrustedKeys(settings, opened.signatures).find, opened.sessions.present)
+
+
+def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
+    """The FHIR surface over what `opened` holds."""
+    service = Service(
+        parts=opened.parts,
+        pages=PageLinks(opened.keyring.service.link_secret),
+        limits=Limits(
+            resource_bytes=settings.max_resource_mb * MB,
+            bundle_bytes=settings.max_bundle_mb * MB,
+            page=settings.page_size,
+            largest_page=settings.max_page_size,
+            bundle_entries=settings.max_bundle_entries,
+            seconds=settings.request_seconds,
+            bundle_seconds=settings.bundle_seconds,
+            strict_search=settings.strict_search,
+        ),
+        capability=capabilities().body(settings.fhir_base),
+        types=frozenset(RESOURCE_TYPES),
+        jobs=opened.jobs,
+        custom=opened.custom,
+    )
+    return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base)
+
+
+def logins(settings: Settings, opened: Opened) -> Logins:
+    """How people log in, through whichever surface."""
+    return Logins(opened.sessions, opened.accounts, AccessTokens(settings, opened.signatures), settings)
+
+
+def v1_surface(settings: Settings, opened: Opened) -> Surface:
+    """`/api/v1` over what `opened` holds."""
+    service = V1Service(
+        parts=opened.parts,
+        cursors=Cursors(opened.keyring.service.link_secret),
+        replays=opened.replays,
+        limits=V1Limits(seconds=settings.request_seconds, require_if_match=settings.require_if_match),
+    )
+    return Surface(service, authenticator(settings, opened).authenticate, TABLE)
