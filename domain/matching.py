@@ -21,6 +21,7 @@ from domain.search import (
     InRange,
     Linked,
     Listed,
+    OfPatients,
     Opened,
     PatientIn,
     RangeTest,
@@ -54,6 +55,9 @@ def holds(
             return (head.key.id in ids) is not negated
         case PatientIn(patients):
             return not set(patients).isdisjoint(described.patients)
+        case OfPatients(owners, terms):
+            about = owners is None or described.patient in owners
+            return about and not set(terms).isdisjoint(described.scoped)
         case Updated(low, high, outside):
             within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
             return within is not outside

@@ -195,6 +195,15 @@ class ParseSearch(Protocol):
         `InvalidRequest` for a type it never holds. https://hl7.org/fhir/R4/compartmentdefinition.html"""
         ...
 
+    def together(
+        self, resource_type: str, conditions: Sequence[Condition], *, anybody: bool = False
+    ) -> tuple[Condition, ...]:
+        """The same conditions, a patient and a value as one where the index knows both at once.
+
+        `anybody`: a value that counts only in resources about a patient, whoever that is.
+        """
+        ...
+
     def types(self) -> Sequence[str]:
         """Every resource type there is."""
         ...

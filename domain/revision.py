@@ -81,8 +81,9 @@ class Range(msgspec.Struct, frozen=True):
 class Description(msgspec.Struct, frozen=True):
     """What search and access need to know of a resource. Holds plaintext: storage turns terms into tokens.
 
-    `terms`, `marks` and `scoped` are the shelves of `domain.search.Shelf`; `moment` is the leading date of the resource,
-    `ranges` its other dates, numbers and quantities (dates of a person are never among them), `words` those of its texts.
+    `terms` and `marks` are the shelves of `domain.search.Shelf`; `scoped` are values that are also looked up together with
+    `patient` (`domain.search.OfPatients`); `moment` is the leading date of the resource, `ranges` its other dates, numbers
+    and quantities (dates of a person are never among them), `words` those of its texts.
     `patient` is the one compartment whose key seals the resource, `patients` all it belongs to;
     `outline` is the de-identified FHIR-shaped part that may be stored in clear.
     """

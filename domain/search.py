@@ -9,7 +9,6 @@ tokens and conditions into a database filter. Both sides agree on nothing but th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NewType, TypeAlias
 
@@ -27,9 +26,9 @@ def term(parameter: str, form: str, value: str) -> IndexTerm:
     return IndexTerm(f"{parameter}|{form}|{value}")
 
 
-Shelf: TypeAlias = Literal["terms", "marks", "scoped"]
+Shelf: TypeAlias = Literal["terms", "marks"]
 """Where a term stands in a `Description`: `terms` are what a search can start from, `marks` tell too little for that
-(presence, systems), `scoped` hold a patient and a value at once."""
+(presence, systems)."""
 
 
 class AnyTerm(msgspec.Struct, frozen=True, tag=True):
@@ -140,6 +139,20 @@ class PatientIn(msgspec.Struct, frozen=True, tag=True):
     patients: tuple[str, ...]
 
 
+class OfPatients(msgspec.Struct, frozen=True, tag=True):
+    """Resources about one of `patients` (ids; `None`: about any) that carry at least one of the scoped `terms`.
+
+    Only types that say in one element whose they are have such terms: there the plain owner answers for the reference.
+    """
+
+    patients: tuple[str, ...] | None
+    terms: tuple[IndexTerm, ...]
+    rank: int = 1
+
+    def __repr__(self) -> str:
+        return f"OfPatients({len(self.terms)} terms, rank={self.rank})"
+
+
 class Linked(msgspec.Struct, frozen=True, tag=True):
     """A chain: resources whose reference `parameter` points at one that satisfies one of `targets` (one per type).
 
@@ -171,7 +184,20 @@ class Listed(msgspec.Struct, frozen=True, tag=True):
 
 
 Condition: TypeAlias = (
-    AnyTerm | InRange | AllOf | AnyOf | Words | Opened | IdIn | Updated | PatientIn | Linked | Having | Listed | CodesOf
+    AnyTerm
+    | InRange
+    | AllOf
+    | AnyOf
+    | Words
+    | Opened
+    | IdIn
+    | Updated
+    | PatientIn
+    | OfPatients
+    | Linked
+    | Having
+    | Listed
+    | CodesOf
 )
 SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated", "moment", "-moment", "place"]
 """`moment` is the leading date of the type, `place` the store's own order: that of creation, and the cheapest."""
@@ -180,8 +206,8 @@ SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated", "mo
 class PageKey(msgspec.Struct, frozen=True):
     """Where the next page starts: strictly after this resource in the query's order.
 
-    `place` is its place in the store's order, `low` the start of its leading date (an open one is minus infinity), `values`
-    what it is sorted by otherwise.
+    `place` is its place in the store's order, `low` the start of its leading date (an open one is minus infinity),
+    `patient` its owner, `values` what it is sorted by otherwise.
     """
 
     id: str
@@ -189,6 +215,7 @@ class PageKey(msgspec.Struct, frozen=True):
     place: int = 0
     low: int | float | None = None
     values: tuple[str | int | None, ...] = ()
+    patient: str | None = None
 
     def __repr__(self) -> str:
         return "PageKey(…)"
@@ -256,33 +283,3 @@ class HistoryKey(msgspec.Struct, frozen=True):
 
     recorded: datetime
     name: str
-
-
-def rank_of(condition: Condition) -> int:
-    """How rare what a condition selects is thought to be: 0 one resource, 9 and above about everything."""
-    match condition:
-        case AnyTerm():
-            return condition.rank + 10 * condition.negated
-        case IdIn():
-            return 10 * condition.negated
-        case InRange():
-            return condition.rank
-        case AllOf(conditions):
-            return min(map(rank_of, conditions), default=10)
-        case AnyOf(conditions):
-            return max(map(rank_of, conditions), default=0)
-        case Linked() | Having() | Listed() | CodesOf():
-            return 2
-        case PatientIn():
-            return 3
-        case Updated():
-            return 8
-        case Words():
-            return 20
-        case Opened():
-            return 30
-
-
-def in_order(conditions: Sequence[Condition]) -> list[Condition]:
-    """Conditions, rarest first. Measured: three terms on 100,000 documents 0.4 ms in this order, 45 ms in the other."""
-    return sorted(conditions, key=rank_of)

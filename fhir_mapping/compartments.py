@@ -18,7 +18,7 @@ import msgspec
 from domain.errors import InvalidRequest, NotFound
 from domain.identity import FhirJson, ResourceKey, parse_reference
 from domain.search import AnyTerm, Condition, IdIn, PatientIn, term
-from fhir_mapping.extraction import Plan, Route
+from fhir_mapping.extraction import Plan, Route, is_single
 from fhir_mapping.fhirpath import target_type
 from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
@@ -97,6 +97,17 @@ def owning_parameter(resource_type: str, code: str) -> str | None:
         if {steps_of(route) for route in found.routes or ()} == places == deciding:
             return candidate
     return None
+
+
+@cache
+def says_whose(resource_type: str, code: str) -> bool:
+    """Whether `code` reads the one element, at most one value, that `patient` reads too and that tells the owner.
+
+    Then every resource whose reference `code` points at a patient here is owned by that patient, and by nobody otherwise.
+    """
+    if owning_parameter(resource_type, code) is None or owning_parameter(resource_type, "patient") != "patient":
+        return False
+    return all(is_single(resource_type, route) for route in parameters_of(resource_type)[code].routes or ())
 
 
 def steps_of(route: Route) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from domain.identity import FhirJson
 from fhir_mapping.fhirpath import children_of, evaluate, holds, target_type
 from fhir_mapping.fhirpath_syntax import Binary, Call, Expression, Group, Literal, Member, Path, Step, parse
+from fhir_mapping.tables import elements_of
 
 Reader = TypeVar("Reader")
 
@@ -89,6 +90,19 @@ def _resolved_type(step: Call) -> str | None:
         case (Path(None, (Call("resolve"), Call("is", type_name=wanted))),):
             return wanted
     return None
+
+
+@cache
+def is_single(resource_type: str, route: Route) -> bool:
+    """Whether a resource has at most one value there: no list on the way."""
+    owner = resource_type
+    for step in route.steps:
+        if isinstance(step, str):
+            element = elements_of(owner)[step]
+            if element.many:
+                return False
+            owner = element.type.lstrip("#")
+    return True
 
 
 def _predicate(step: Call, type_name: str) -> Callable[[Any], bool]:

@@ -17,7 +17,7 @@ from fhir_mapping.search_values import moments, quantity, reference, token
 from fhir_mapping.search_values.forms import MARKS, Form, Forms
 
 _SCOPED_FORMS = frozenset({"c", "sc"})
-_EVERYTHING = ""
+EVERYTHING = ""
 
 
 class Filed:
@@ -37,15 +37,16 @@ class Filed:
     def size(self) -> int:
         return len(self.terms) + len(self.marks) + len(self.ranges)
 
-    def scoped(self) -> tuple[IndexTerm, ...]:
-        """A term for each patient of the resource alone, and one with each of its coded values."""
-        values = (_EVERYTHING, *self.scoped_values)
-        return tuple(scoped_term(patient, value) for patient in self.patients for value in values)
+    def scoped(self, owner: str | None) -> tuple[IndexTerm, ...]:
+        """A term for the resource itself and one for each coded value; none unless it says that it is about `owner`."""
+        if owner is None or list(self.patients) != [f"Patient/{owner}"]:
+            return ()
+        return tuple(map(scoped_term, (EVERYTHING, *self.scoped_values)))
 
 
-def scoped_term(patient: str, value: str) -> IndexTerm:
-    """A patient (`Patient/1`) together with a value (`code|form|text`, or nothing for every resource of the patient)."""
-    return IndexTerm(f"&|{patient}|{value}")
+def scoped_term(value: str) -> IndexTerm:
+    """A value (`code|form|text`, or `EVERYTHING`) of a resource that has a patient, looked up together with the patient."""
+    return IndexTerm(f"&|{value}")
 
 
 class Reader(Protocol):

@@ -15,7 +15,7 @@ from domain.errors import TooCostly
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description
 from domain.search import IndexTerm
-from fhir_mapping.compartments import membership_of
+from fhir_mapping.compartments import membership_of, says_whose
 from fhir_mapping.composites import composite_of, keyed_paths
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.extraction import Plan, Route
@@ -68,7 +68,7 @@ class IndexTerms:
         return Description(
             terms=tuple(filed.terms),
             marks=tuple(filed.marks),
-            scoped=filed.scoped(),
+            scoped=filed.scoped(membership.owner),
             moment=filed.moment,
             ranges=tuple(filed.ranges),
             words=words_of(content),
@@ -141,7 +141,8 @@ class IndexTerms:
         if is_personal(parameter):
             return TermReader(partial(_calendar_forms, moments.READERS.get(type_name, _no_interval)), code)
         read = self._read(parameter, "Resource" if type_name in RESOURCE_TYPES else type_name)
-        return TermReader(read, code, scoped=parameter.scoped, patient=code == "patient")
+        owned = says_whose(parameter.resource_type, "patient")
+        return TermReader(read, code, scoped=owned and parameter.scoped, patient=owned and code == "patient")
 
     def _read(self, parameter: SearchParameter, type_name: str) -> Callable[[Any], Forms]:
         match parameter.kind:

@@ -96,6 +96,12 @@ class QueryStrings:
         """See `domain.ports.ParseSearch.within`."""
         return within(compartment, resource_type)
 
+    def together(
+        self, resource_type: str, conditions: Sequence[Condition], *, anybody: bool = False
+    ) -> tuple[Condition, ...]:
+        """See `domain.ports.ParseSearch.together`."""
+        return scoped(resource_type, conditions, anybody=anybody)
+
     def types(self) -> tuple[str, ...]:
         """See `domain.ports.ParseSearch.types`."""
         return RESOURCE_TYPES

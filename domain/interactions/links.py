@@ -55,7 +55,7 @@ async def solve_links(parts: Parts, caller: Caller, query: SearchQuery) -> Searc
     if _inner(query) > INNER_LIMIT:
         raise TooCostly(f"The chains of this search lead through more than {INNER_LIMIT} types: name the types")
     solved = [await _solved(parts, caller, query.type, condition) for condition in query.conditions]
-    return msgspec.structs.replace(query, conditions=tuple(solved))
+    return msgspec.structs.replace(query, conditions=parts.search.together(query.type, solved))
 
 
 def _inner(query: SearchQuery) -> int:
@@ -100,8 +100,7 @@ async def _pointed_at(parts: Parts, caller: Caller, resource_type: str, having: 
     source = await solve_links(parts, caller, access.narrow(caller, having.source))
     found: dict[str, None] = {}
     if having.owned is not None:
-        present = AnyTerm((having.owned,), rank=9, shelf="marks")
-        owners = await parts.store.owners(_with(source, present), limit=CHAIN_LIMIT + 1)
+        owners = await parts.store.owners(_about_patients(parts, source, having.owned), limit=CHAIN_LIMIT + 1)
         found.update(dict.fromkeys(owners.patients))
         stored: Sequence[Stored] = owners.unowned
     else:
@@ -132,8 +131,12 @@ async def _listed(parts: Parts, caller: Caller, resource_type: str, listed: List
     return tuple(found)
 
 
-def _with(query: SearchQuery, condition: Condition) -> SearchQuery:
-    return msgspec.structs.replace(query, conditions=(*query.conditions, condition))
+def _about_patients(parts: Parts, source: SearchQuery, owned: IndexTerm) -> SearchQuery:
+    """The same search, of resources that say by `owned` that their owner is whom they are about."""
+    conditions = parts.search.together(source.type, source.conditions, anybody=True)
+    if conditions == source.conditions:
+        conditions = (*conditions, AnyTerm((owned,), rank=9, shelf="marks"))
+    return msgspec.structs.replace(source, conditions=conditions)
 
 
 def _too_many(name: str, limit: int) -> TooCostly:

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.ranges import MOMENT, Box, both_ends, hull
-from domain.search import AllOf, AnyOf, AnyTerm, Condition, IdIn, InRange, PatientIn, RangeTest, Updated, Words
+from domain.search import (
+    AllOf,
+    AnyOf,
+    AnyTerm,
+    Condition,
+    IdIn,
+    InRange,
+    OfPatients,
+    PatientIn,
+    RangeTest,
+    Updated,
+    Words,
+)
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Document
 from storage.mongo.index_entries import bound
@@ -29,10 +41,7 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
             made = tokens.tokens(resource_type, terms)
             if negated:
                 return {condition.shelf: {"$nin": made}}
-            if leads or condition.shelf == "marks":
-                return {condition.shelf: made[0] if len(made) == 1 else {"$in": made}}
-            # A double negation is the same filter, but nothing the planner would try an index for.
-            return {"$nor": [{condition.shelf: {"$nin": made}}]}
+            return _carries(condition.shelf, made, leads=leads or condition.shelf == "marks")
         case InRange(tests):
             found = _ranges(tests, resource_type, tokens)
             apart = leads or all(test.paths == (MOMENT,) for test in tests)
@@ -48,9 +57,21 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
             return {"_id": {"$nin" if negated else "$in": [f"{resource_type}/{name}" for name in ids]}}
         case PatientIn(patients):
             return {"compartments": {"$in": list(patients)}}
+        case OfPatients(patients, terms):
+            found = _carries("scoped", tokens.tokens(resource_type, terms), leads=leads)
+            return found if patients is None else found | {"patient": _one_of(patients)}
         case Updated():
             return _updated(condition)
     raise ValueError(f"{type(condition).__name__} must be solved before the query that holds it")
+
+
+def _carries(field: str, made: Sequence[bytes], *, leads: bool) -> Document:
+    # A double negation is the same filter, but nothing the planner would try an index for.
+    return {field: _one_of(made)} if leads else {"$nor": [{field: {"$nin": list(made)}}]}
+
+
+def _one_of(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
 def _ranges(tests: Sequence[RangeTest], resource_type: str, tokens: TokenMaker) -> Document:

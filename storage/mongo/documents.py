@@ -65,7 +65,7 @@ class ResourceDocument(TypedDict, total=False):
     place: int  # plain: position in the store's own order, given when created, kept for ever
     terms: Sequence[bytes]  # tokens: one of 8 bytes per searchable value
     marks: Sequence[bytes]  # tokens of what selects too much to be indexed: presence, code systems
-    scoped: Sequence[bytes]  # tokens of a patient together with a value
+    scoped: Sequence[bytes]  # tokens of coded values, only where `patient` is whom the resource says it is about
     low: float  # plain: start of the leading date in microseconds since 1970; absent without one; never of a person
     high: float  # plain: its end
     ranges: Sequence[FhirJson]  # plain: {p: element, l, h: low and high end}, {k: tokens of unit and code}

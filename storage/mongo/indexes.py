@@ -22,6 +22,7 @@ from storage.mongo.signing_keys import SIGNING_KEYS
 
 DAY_SECONDS = 86_400
 
+HAS_SCOPED: Mapping[str, Any] = {"partialFilterExpression": {"scoped": {"$exists": True}}}
 HAS_RANGES: Mapping[str, Any] = {"partialFilterExpression": {"ranges.p": {"$exists": True}}}
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -30,8 +31,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         # Searches by any value. Tokens hold the type already, so it is not repeated in 15 entries per resource; `place`
         # gives the order of pages, so that a page reads no more than it shows.
         IndexModel(["terms", "place"], name="terms"),
-        # A patient together with a value, newest first.
-        IndexModel(["scoped", ("low", -1), "place", "high"], name="scoped"),
+        # A value together with a patient, newest first; whose resources have a value, patient by patient.
+        IndexModel(["scoped", "patient", ("low", -1), "place", "high"], name="scoped", **HAS_SCOPED),
         # By the leading date of a type, and sorted by it.
         IndexModel(["type", ("low", -1), "place", "high"], name="moment", partialFilterExpression={"deleted": False}),
         # Other dates, numbers, quantities and composites with them: one entry for each key of a range.

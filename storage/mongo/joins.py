@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 from domain.identity import ResourceKey
 from domain.revision import Stored
-from domain.search import AnyTerm, SearchQuery
+from domain.search import AnyTerm, OfPatients, SearchQuery
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
 from storage.mongo.failures import translated
 from storage.mongo.planning import plan_of
+
+MOST_WALKS = 20
+"""Values for which the index is walked one by one."""
 
 
 class Owners(NamedTuple):
@@ -39,13 +42,20 @@ class Joins:
         if not queries:
             return []
         cursor = self._resources.find(
-            _any_of(queries, self._tokens), {"type": 1, "id": 1}, limit=limit, max_time_ms=self._search_ms
+            _any_of(queries, self._tokens),
+            {"type": 1, "id": 1},
+            limit=limit,
+            batch_size=limit,
+            max_time_ms=self._search_ms,
         )
         with translated("The search was not answered"):
             return [ResourceKey(document["type"], document["id"]) async for document in cursor]
 
     async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
         """See `domain.ports.RevisionStore.owners`."""
+        match query.conditions:
+            case (OfPatients(None, terms),) if len(terms) <= MOST_WALKS:
+                return Owners(await self._walked(self._tokens.tokens(query.type, terms), limit), [])
         selected = _selected(query, self._tokens)
         grouped: list[dict[str, Any]] = [
             {"$match": selected},
@@ -61,6 +71,22 @@ class Joins:
                 found = self._resources.find(nobodys, CURRENT_FIELDS, limit=limit, max_time_ms=self._search_ms)
                 unowned = [stored_resource(document) async for document in found]
         return Owners([owner for owner in owners if owner is not None][:limit], unowned)
+
+    async def _walked(self, values: Sequence[bytes], limit: int) -> list[str]:
+        """Whose resources have one of these values: one index entry for each patient, and no document, is looked at."""
+        owners: dict[str, None] = {}
+        for value in values:
+            distinct: list[Document] = [
+                {"$match": {"scoped": value}},
+                {"$group": {"_id": "$patient"}},
+                {"$limit": limit},
+            ]
+            with translated("The search was not answered"):
+                cursor = await self._resources.aggregate(
+                    distinct, hint="scoped", batchSize=limit, maxTimeMS=self._search_ms
+                )
+                owners.update([(document["_id"], None) async for document in cursor])
+        return list(owners)[:limit]
 
 
 def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:

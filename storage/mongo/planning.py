@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from domain.ranges import MOMENT
+from domain.ranking import in_order, rank_of
 from domain.search import (
     AllOf,
     AnyOf,
@@ -19,12 +20,11 @@ from domain.search import (
     Condition,
     IdIn,
     InRange,
+    OfPatients,
     PageKey,
     PatientIn,
     SearchQuery,
     Updated,
-    in_order,
-    rank_of,
 )
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.clauses import clause
@@ -32,7 +32,7 @@ from storage.mongo.client import Document
 from storage.mongo.range_walk import Walk
 
 Index: TypeAlias = Literal["_id_", "terms", "scoped", "moment", "ranges", "compartments", "updated"]
-Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "place"]
+Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "patient", "place"]
 COMMON = 7
 """From this rank on a condition selects so much that walking an index in the order asked for is better."""
 _OWN_ORDER: dict[Index, Order] = {
@@ -75,7 +75,7 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     conditions = in_order(_flat(query.conditions))
     leader = next((each for each in conditions if _index_of(each) is not None), None)
     index: Index = "_id_" if leader is None else _index_of(leader) or "_id_"
-    order = _OWN_ORDER[index]
+    order: Order = "patient" if _is_of_several(leader) else _OWN_ORDER[index]
     if query.sort != "place":
         order, sorted_index = _ASKED[query.sort]
         if leader is None or (rank_of(leader) >= COMMON and index != "scoped"):
@@ -111,6 +111,8 @@ def _index_of(condition: Condition) -> Index | None:
     match condition:
         case AnyTerm(_, negated):
             return None if negated or condition.shelf == "marks" else condition.shelf
+        case OfPatients():
+            return "scoped"
         case InRange(tests):
             moments = {test.paths == (MOMENT,) for test in tests}
             return "moment" if moments == {True} else "ranges" if moments == {False} else None
@@ -129,6 +131,11 @@ def _index_of(condition: Condition) -> Index | None:
     return None
 
 
+def _is_of_several(leader: Condition | None) -> bool:
+    """Whether the index goes through the resources of one patient after the other."""
+    return isinstance(leader, OfPatients) and (leader.patients is None or len(leader.patients) > 1)
+
+
 def _sort(order: Order) -> list[tuple[str, int]]:
     direction = -1 if order.startswith("-") else 1
     match order.lstrip("-"):
@@ -136,6 +143,8 @@ def _sort(order: Order) -> list[tuple[str, int]]:
             return [("updated", direction), ("_id", direction)]
         case "low":
             return [("low", direction), ("place", -direction)]
+        case "patient":
+            return [("patient", 1), ("low", -1), ("place", 1)]
         case "place":
             return [("place", 1)]
     return [("_id", direction)]
@@ -156,6 +165,9 @@ def _start(query: SearchQuery, order: Order) -> list[Document]:
             return [{"updated": {f"{beyond}e": after.updated}}, {"$or": [later, tied]}]
         case "low":
             return _start_low(after, descending=order.startswith("-"))
+        case "patient":
+            same = {"$and": _start_low(after, descending=True)}
+            return [{"patient": {"$gte": after.patient}}, {"$or": [{"patient": {"$ne": after.patient}}, same]}]
         case "place":
             return [{"place": {"$gt": after.place}}]
     return [{"_id": {beyond: name}}]

@@ -129,4 +129,4 @@ def key_of(stored: Stored) -> PageKey:
     if not isinstance(handle, Sealed):
         return PageKey(head.key.id, head.recorded)
     low = handle.low if handle.low is None or isinstance(handle.low, float) else int(handle.low)
-    return PageKey(head.key.id, head.recorded, int(handle.place or 0), low, handle.position)
+    return PageKey(head.key.id, head.recorded, int(handle.place or 0), low, handle.position, head.patient)

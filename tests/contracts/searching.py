@@ -10,7 +10,7 @@ import pytest
 
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
-from domain.search import AnyTerm, Condition, IdIn, Linked, PatientIn, SearchQuery, SortKey, Updated
+from domain.search import AnyTerm, Condition, IdIn, Linked, OfPatients, PatientIn, SearchQuery, SortKey, Updated
 from tests.contracts.revision_store import create, found, update
 from tests.contracts.writes import at, change, code, deletion, new_key, write
 
@@ -30,14 +30,16 @@ async def ids(store: RevisionStore, query: SearchQuery) -> list[str]:
 
 
 async def five(store: RevisionStore, resource_type: str) -> None:
-    """Resources 1 to 5; odd and even differ by a term; 5 belongs to patient x, 4 to x and y; updated backwards."""
+    """Resources 1 to 5; odd and even differ by a term; 5 belongs to patient x, 4 to x and y, about x; updated backwards."""
     for number in range(1, 6):
         members = {4: ("x", "y"), 5: ("x",)}.get(number, ())
+        kind = code("odd" if number % 2 else "even")
         await store.commit(
             write(
                 change(
                     ResourceKey(resource_type, str(number)),
-                    terms=(code("odd" if number % 2 else "even"), code(f"n{number}")),
+                    terms=(kind, code(f"n{number}")),
+                    scoped=(kind,) if members else (),
                     patient=members[0] if members else None,
                     patients=members,
                     now=at(-number),
@@ -71,6 +73,11 @@ class SearchingContract:
             ((PatientIn(("y", "z")),), "4"),
             ((PatientIn(()),), ""),
             ((PatientIn(("x",)), ODD), "5"),
+            ((OfPatients(("x",), (code("odd"),)),), "5"),
+            ((OfPatients(("x", "y"), (code("odd"), code("even"))),), "45"),
+            ((OfPatients(("y",), (code("even"),)),), ""),
+            ((OfPatients(None, (code("even"),)),), "4"),
+            ((IdIn(("1", "4", "5")), OfPatients(("x",), (code("odd"),))), "5"),
             ((Updated(at(-3), None),), "123"),
             ((Updated(None, at(-3)),), "45"),
             ((Updated(at(-4), at(-2)),), "34"),
@@ -103,6 +110,27 @@ class SearchingContract:
         await store.commit(write(*(change(key, now=at(0)) for key in keys)))
         names = await ids(store, SearchQuery("Endpoint", sort=sort, count=2))
         assert names == sorted((key.id for key in keys), reverse=sort.startswith("-"))
+
+    @pytest.mark.parametrize("count", [1, 2, 50])
+    @pytest.mark.parametrize("patients", [("p0", "p2", "p3"), None])
+    async def test_the_resources_of_several_patients_are_all_paged(
+        self, store: RevisionStore, patients: tuple[str, ...] | None, count: int
+    ) -> None:
+        changes = [change(new_key("Flag"), patient=f"p{n % 4}", scoped=(code("x"),)) for n in range(12)]
+        await store.commit(write(*changes))
+        query = SearchQuery("Flag", (OfPatients(patients, (code("x"),)),), sort="place", count=count)
+        expected = [one.revision.key.id for n, one in enumerate(changes) if patients is None or f"p{n % 4}" in patients]
+        assert sorted(await ids(store, query)) == sorted(expected)
+
+    @pytest.mark.parametrize("limit", [2, 50])
+    async def test_owners_are_told_once(self, store: RevisionStore, limit: int) -> None:
+        await store.commit(
+            write(*(change(new_key("Goal"), patient=f"p{n % 4}", scoped=(code(f"x{n % 2}"),)) for n in range(12)))
+        )
+        for terms, expected in (((code("x1"),), {"p1", "p3"}), ((code("x0"), code("x1")), {"p0", "p1", "p2", "p3"})):
+            owners = await store.owners(SearchQuery("Goal", (OfPatients(None, terms),)), limit=limit)
+            assert set(owners.patients) <= expected
+            assert (len(owners.patients), list(owners.unowned)) == (min(limit, len(expected)), [])
 
     async def test_matches_open(self, store: RevisionStore) -> None:
         await five(store, "Device")

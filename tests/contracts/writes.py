@@ -48,6 +48,7 @@ def change(
     *,
     text: str = "hello",
     terms: tuple[IndexTerm, ...] = (),
+    scoped: tuple[IndexTerm, ...] = (),
     patient: str | None = None,
     patients: tuple[str, ...] | None = None,
     labels: tuple[str, ...] = (),
@@ -56,7 +57,8 @@ def change(
     content = {"resourceType": key.type, "text": text}
     revision = next_revision(key, content, method="PUT" if base else "POST", base=base, now=now or datetime.now(UTC))
     members = patients if patients is not None else () if patient is None else (patient,)
-    return Change(revision, Description(terms=terms, patient=patient, patients=members, labels=labels), base)
+    described = Description(terms=terms, scoped=scoped, patient=patient, patients=members, labels=labels)
+    return Change(revision, described, base)
 
 
 def deletion(key: ResourceKey, base: Stored, *, now: datetime | None = None) -> Change:

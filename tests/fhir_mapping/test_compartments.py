@@ -9,7 +9,7 @@ import pytest
 from domain.errors import InvalidRequest, NotFound
 from domain.identity import ResourceKey
 from domain.search import AnyTerm, IdIn, PatientIn
-from fhir_mapping.compartments import membership_of, owning_parameter, types_within, within
+from fhir_mapping.compartments import membership_of, owning_parameter, says_whose, types_within, within
 
 BASE = "https://emr.example/fhir"
 
@@ -71,6 +71,15 @@ def test_only_a_parameter_that_alone_decides_tells_the_owner() -> None:
     assert owning_parameter("Observation", "performer") is None
     assert owning_parameter("Appointment", "patient") is None
     assert owning_parameter("Coverage", "payor") is None
+
+
+def test_one_element_with_at_most_one_patient_says_whose_a_resource_is() -> None:
+    for resource_type in ("Observation", "Condition", "Encounter", "MedicationRequest", "Claim", "Immunization"):
+        assert says_whose(resource_type, "patient")
+    assert says_whose("Observation", "subject")
+    assert not says_whose("Observation", "performer")
+    for resource_type in ("Appointment", "Group", "Patient", "Person", "AuditEvent", "Organization"):
+        assert not says_whose(resource_type, "patient")
 
 
 def test_being_in_a_compartment_is_a_condition_of_the_official_parameters() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest, TooCostly
-from domain.search import AnyTerm, Having, IdIn, Inclusion, Linked, SearchQuery, Updated, in_order
+from domain.ranking import in_order
+from domain.search import AnyTerm, Having, IdIn, Inclusion, Linked, OfPatients, SearchQuery, Updated
 from fhir_mapping import query_string
 from fhir_mapping.query_string import QueryStrings
 from fhir_mapping.search_names import shown
@@ -267,7 +268,7 @@ def test_five_hundred_ids_are_one_condition() -> None:
 def test_the_rarest_condition_comes_first() -> None:
     found = query("Observation", ("status", "final"), ("code", "8867-4"), ("patient", "1"), ("identifier", "urn:w|1"))
     ranked = [
-        condition.terms[0].split("|")[0] for condition in in_order(found.conditions) if isinstance(condition, AnyTerm)
+        each.terms[0].split("|")[0] for each in in_order(found.conditions) if isinstance(each, AnyTerm | OfPatients)
     ]
     assert ranked == ["identifier", "&", "status"]  # The patient and the code are one look-up.
 
