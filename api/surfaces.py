@@ -46,6 +46,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         types=frozenset(RESOURCE_TYPES),
         jobs=opened.jobs,
         custom=opened.custom,
+        audit=opened.audit,
     )
     return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base)
 

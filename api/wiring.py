@@ -38,6 +38,7 @@ from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
 from storage.mongo.accounts import MongoAccounts
 from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.audit_reading import MongoAuditReading
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.erasure import erase_patient
 from storage.mongo.explaining import Explained, explain
@@ -69,6 +70,7 @@ class Opened(NamedTuple):
     sessions: MongoSessions
     replays: MongoReplays
     signatures: Signatures
+    audit: MongoAuditReading
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -136,6 +138,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                         sessions,
                         MongoReplays(database, keyring, now),
                         signatures,
+                        MongoAuditReading(database, keyring),
                     )
             finally:
                 await sessions.close()

@@ -25,6 +25,7 @@ ACTIONS: dict[str, Action] = {
     "history-type": "R",
     "history-system": "R",
     "search-type": "E",
+    "search-system": "E",
     "update": "U",
     "patch": "U",
     "delete": "D",
@@ -37,8 +38,15 @@ ACTIONS: dict[str, Action] = {
 }
 
 
+READ_ONLY = "AuditEvent"
+"""The type that is written by recording requests and in no other way."""
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One request as it will be remembered. `targets` are `Type/id/version` (or `Type/id`), `status` is the HTTP status."""
+    """One request as it will be remembered. `targets` are `Type/id/version` (or `Type/id`), `status` is the HTTP status.
+
+    Of a person it holds what they were then: `roles`, `profiles`, `organizations`; `purpose` are the purposes of use.
+    """
 
     recorded: datetime
     interaction: str
@@ -51,6 +59,10 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     patients: tuple[str, ...] = ()
     network: str | None = None
     query: str | None = None
+    roles: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+    purpose: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"AuditEntry({self.interaction}, {self.status}, {self.request_id})"
@@ -89,4 +101,8 @@ def entry(
         patients=patients,
         network=caller.network,
         query=query,
+        roles=tuple(sorted(caller.roles)),
+        profiles=caller.profiles,
+        organizations=caller.organizations,
+        purpose=tuple(sorted(caller.purpose)),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from domain.audit import READ_ONLY
 from domain.identity import FhirJson
 from domain.revision import encode, instant
 from fhir_mapping.patches import PATCH_FORMATS
@@ -109,6 +110,8 @@ class Capabilities:
 
 
 def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
+    if name == READ_ONLY:
+        return _read_only(parameters)
     row: FhirJson = {
         "type": name,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
@@ -129,6 +132,18 @@ def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
     operations = (*EVERY_TYPE, *OPERATIONS.get(name, ()))
     row["operation"] = [{"name": code, "definition": definition} for code, definition in operations]
     return row
+
+
+def _read_only(parameters: Sequence[ParameterRow]) -> FhirJson:
+    """What was recorded: read and searched, never written."""
+    return {
+        "type": READ_ONLY,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{READ_ONLY}",
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "searchParam": [_parameter(parameter) for parameter in parameters],
+        "operation": [{"name": code, "definition": definition} for code, definition in EVERY_TYPE],
+    }
 
 
 def _parameter(parameter: ParameterRow) -> FhirJson:

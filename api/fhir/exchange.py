@@ -63,6 +63,8 @@ class Exchange:
         self.body = body
         self.retryable = retryable
         self.nested = nested
+        self.form = b""
+        """The parameters of a search by POST, for the audit."""
         self.segments = tuple(
             [unquote(segment) if "%" in segment else segment for segment in path.split("/") if segment]
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from domain.audit import READ_ONLY
+from fhir_mapping.audit_search import PARAMETERS
 from fhir_mapping.capability import Capabilities, ParameterRow
 from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
@@ -16,6 +18,7 @@ def capabilities() -> Capabilities:
         name: [ParameterRow(code, each.kind) for code, each in parameters_of(name).items() if each.indexed]
         for name in RESOURCE_TYPES
     }
+    parameters[READ_ONLY] = [ParameterRow(code, kind) for code, kind in PARAMETERS.items()]
     return Capabilities(release=release(), built=datetime(2026, 11, 20, tzinfo=UTC), parameters=parameters)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from api.fhir import (
+    audit_events,
     bundles,
     everything,
     histories,
@@ -22,6 +23,7 @@ from api.fhir import (
     typed,
 )
 from api.fhir.service import Handler
+from domain.audit import READ_ONLY
 from domain.errors import NotFound, NotSupported
 
 
@@ -84,6 +86,17 @@ ROUTES: dict[str, dict[str, Route]] = {
 }
 
 
+AUDIT_ROUTES: dict[str, dict[str, Route]] = {
+    "{type}": {"GET": Route("search-type", audit_events.search)},
+    "{type}/_search": {"POST": Route("search-type", audit_events.search, body="resource")},
+    "{type}/{id}": {"GET": Route("read", audit_events.read)},
+    "{type}/$validate": ROUTES["{type}/$validate"],
+    "{type}/{id}/{inner}": {"GET": Route("search-type", audit_events.of_patient)},
+    "{type}/{id}/{inner}/_search": {"POST": Route("search-type", audit_events.of_patient, body="resource")},
+}
+"""Paths that name AuditEvent, as type or within a compartment: read-only."""
+
+
 def shape_of(segments: tuple[str, ...]) -> str:
     """The shape of a path: `("Patient", "1", "_history")` is `{type}/{id}/_history`."""
     if not segments:
@@ -103,7 +116,8 @@ def shape_of(segments: tuple[str, ...]) -> str:
 
 def find(method: str, segments: tuple[str, ...], types: frozenset[str]) -> Route:
     """The route of a request. Raises `NotFound` for an unknown path or type, `NotSupported` for a method it has not."""
-    by_method = ROUTES.get(shape_of(segments))
+    table = AUDIT_ROUTES if READ_ONLY in segments else ROUTES
+    by_method = table.get(shape_of(segments))
     if by_method is None:
         raise NotFound("There is nothing at this address", code="not-supported")
     if segments and segments[0] not in types and segments[0][0] not in "_$" and segments[0] != "metadata":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from api.fhir.service import Call, Service
+from domain.audit import READ_ONLY
 from domain.errors import InvalidRequest, NotFound, TooCostly
 from domain.identity import ResourceKey, parse_id
 
@@ -60,6 +61,8 @@ def of_system(service: Service, pairs: Pairs) -> SearchScope:
     unknown = [name for name in types if name not in service.types]
     if unknown:
         raise InvalidRequest("'_type' takes R4 resource types", code="value", expression="_type")
+    if READ_ONLY in types:
+        raise InvalidRequest(f"{READ_ONLY} is searched on its own", code="not-supported", expression="_type")
     if len(types) > MAX_TYPES:
         raise TooCostly(f"'_type' takes up to {MAX_TYPES} types", expression="_type")
     return SYSTEM._replace(types=types)

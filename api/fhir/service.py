@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.paging import PageLinks
+from domain.audit_reading import AuditReading
 from domain.identity import ResourceKey, parse_id
 from domain.interactions.parts import Occasion, Parts
 from domain.jobs import CustomSearch, Jobs
@@ -37,6 +38,7 @@ class Service(NamedTuple):
     types: frozenset[str]
     jobs: Jobs
     custom: CustomSearch
+    audit: AuditReading
 
 
 class Call(NamedTuple):

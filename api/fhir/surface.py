@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
-from api.fhir.exchange import Exchange, Reply
+from api.fhir.exchange import MAX_QUERY, Exchange, Reply
 from api.fhir.headers import require_json_answer
 from api.fhir.responses import failure_reply
 from api.fhir.routes import MethodMissing, Route, find, shape_of
@@ -36,6 +36,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _NO_RIGHTS: dict[str, frozenset[str]] = {}
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SEARCHES = frozenset({"search-type", "search-system"})
+_LONGEST_QUERY = 2 * MAX_QUERY
 
 
 class Visit(NamedTuple):
@@ -112,8 +114,14 @@ class FhirSurface:
             body = await read_body(
                 visit.receive, exchange.headers, limits.bundle_bytes if bundle else limits.resource_bytes
             )
+        if route.interaction in _SEARCHES and route.body:
+            exchange.form = body
         occasion = Occasion(
-            caller, visit.request_id, route.interaction, exchange.query or None, _retryable(exchange, caller, body)
+            caller,
+            visit.request_id,
+            route.interaction,
+            _asked(exchange, route.interaction),
+            _retryable(exchange, caller, body),
         )
 
         async def again(inner: Exchange) -> Reply:
@@ -130,7 +138,7 @@ class FhirSurface:
     async def _recorded(
         self, reply: Reply, exchange: Exchange, caller: Caller, visit: Visit, interaction: str
     ) -> Reply:
-        occasion = Occasion(caller, visit.request_id, interaction, exchange.query or None)
+        occasion = Occasion(caller, visit.request_id, interaction, _asked(exchange, interaction))
         targets = reply.targets or _target_of(exchange)
         entry = occasion.entry(self._service.parts, reply.status, targets, reply.patients)
         try:
@@ -143,6 +151,14 @@ class FhirSurface:
 def anonymous(network: str | None) -> Caller:
     """Who is recorded when nobody could be authenticated; holds no right."""
     return Caller("anonymous", "", "", _NO_RIGHTS, network)
+
+
+def _asked(exchange: Exchange, interaction: str) -> str | None:
+    """The raw query as it is remembered: of a search all of it, with path and form, as IHE BALP asks."""
+    if interaction not in _SEARCHES:
+        return exchange.query or None
+    given = f"{exchange.query}&{exchange.form.decode('latin-1')}" if exchange.form else exchange.query
+    return f"{exchange.path.lstrip('/')}?{given}"[:_LONGEST_QUERY]
 
 
 def _target_of(exchange: Exchange) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from domain.errors import DomainError, InvalidRequest, Issue
+from domain.audit import READ_ONLY
+from domain.errors import DomainError, InvalidRequest, Issue, NotSupported
 from domain.identity import ResourceKey, parse_etags, parse_id
 
 EntryMethod = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -61,6 +62,8 @@ def write_target(entry: Entry, base: str) -> Target:
     split = urlsplit(relative_url(entry.url, base))
     path = [unquote(segment) for segment in split.path.split("/") if segment]
     pairs = tuple(parse_qsl(split.query, keep_blank_values=True, max_num_fields=100))
+    if path[:1] == [READ_ONLY]:
+        raise NotSupported(f"Every {READ_ONLY} is written by this server itself")
     if entry.method == "POST" and len(path) == 1 and not pairs:
         return Target(path[0])
     if entry.method != "POST" and len(path) == 2 and not pairs:

@@ -147,6 +147,13 @@ def audit_document(entry: AuditEntry, name: str, prev: bytes | None, key: Sealin
         "targets": entry.targets,
         "patients": entry.patients,
     }
+    person = (
+        ("roles", entry.roles),
+        ("profiles", entry.profiles),
+        ("organizations", entry.organizations),
+        ("purpose", entry.purpose),
+    )
+    document |= {field: values for field, values in person if values}
     if entry.query is not None:
         document["query"] = seal(key, place(f"audit/{name}/query"), entry.query.encode())
     if entry.network is not None:

@@ -89,6 +89,10 @@ class AuditDocument(TypedDict, total=False):
     request_id: str  # plain
     targets: Sequence[str]  # plain: "Type/id/version" or "Type/id"
     patients: Sequence[str]  # plain
+    roles: Sequence[str]  # plain: of a person, as they were then; absent for programs, like the next two
+    profiles: Sequence[str]  # plain: who they are in the records, "Practitioner/1"
+    organizations: Sequence[str]  # plain: where they work
+    purpose: Sequence[str]  # plain: purposes of use the request named; absent without any
     key: str  # plain: id of the key that sealed the fields below; absent without them
     query: bytes  # sealed at "chartvault/1|audit/<_id>/query": the raw query may hold names
     network: bytes  # sealed at "chartvault/1|audit/<_id>/network"

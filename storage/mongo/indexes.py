@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import IndexModel
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from storage.mongo.account_documents import ACCOUNTS, CREDENTIALS, REPLAYS
 from storage.mongo.client import Database
@@ -21,6 +21,7 @@ from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
 
 DAY_SECONDS = 86_400
+INDEX_NOT_FOUND = 27
 
 HAS_SCOPED: Mapping[str, Any] = {"partialFilterExpression": {"scoped": {"$exists": True}}}
 HAS_RANGES: Mapping[str, Any] = {"partialFilterExpression": {"ranges.p": {"$exists": True}}}
@@ -51,10 +52,17 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["type", "recorded", "_id"], name="type"),
     ),
     AUDIT: (
-        IndexModel(["patients", "recorded"], name="patients"),
-        IndexModel(["subject", "recorded"], name="subject"),
+        # Who saw this record; what did this person do; who touched this resource; all there is. In the order of pages.
+        IndexModel(["patients", "recorded", "_id"], name="patient_time"),
+        IndexModel(["subject", "recorded", "_id"], name="subject_time"),
         IndexModel("targets", name="targets"),
-        IndexModel("recorded", name="recorded"),
+        IndexModel(["recorded", "_id"], name="time"),
+        # Of people only: by who they are in the records.
+        IndexModel(
+            ["profiles", "recorded", "_id"],
+            name="profile_time",
+            partialFilterExpression={"profiles": {"$exists": True}},
+        ),
     ),
     HEADS: (),
     BREAK_GLASS: (
@@ -85,6 +93,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
 }
 
 
+RETIRED: Mapping[str, Sequence[str]] = {AUDIT: ("patients", "subject", "recorded")}
+"""Indexes of earlier releases, dropped when their successors exist."""
+
+
 async def create_collections(database: Database) -> None:
     """Create what is missing; harmless when it exists or another process does the same. Raises `Unavailable`."""
     with translated("The database cannot create its collections"):
@@ -94,6 +106,17 @@ async def create_collections(database: Database) -> None:
                 await _create(database, name)
             if indexes:
                 await database[name].create_indexes(list(indexes))
+        for name, retired in RETIRED.items():
+            for index in set(await database[name].index_information()) & set(retired):
+                await _drop(database, name, index)
+
+
+async def _drop(database: Database, name: str, index: str) -> None:
+    try:
+        await database[name].drop_index(index)
+    except OperationFailure as error:
+        if error.code != INDEX_NOT_FOUND:  # Another process was faster.
+            raise
 
 
 async def _create(database: Database, name: str) -> None:
