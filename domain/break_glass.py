@@ -7,25 +7,21 @@ is active is decided at every request by the clock: nothing has to run for it to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from domain.access import Caller, Role
 from domain.errors import Forbidden, InvalidRequest, StepUpRequired
 
-PURPOSE = "BTG"
-"""https://terminology.hl7.org/CodeSystem-v3-ActReason.html"""
+PURPOSE = "BTG"  # https://terminology.hl7.org/CodeSystem-v3-ActReason.html
 ROLES: frozenset[Role] = frozenset({"DOCTOR", "NURSE", "PHARMACIST", "LAB_TECHNICIAN", "DIETICIAN"})
 """Who treats patients. Administrators and the front desk never need a record at once (DECISIONS.md)."""
 REVIEWERS: frozenset[Role] = frozenset({"ADMIN", "SUPER_ADMIN"})
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(minutes=60)
 SECOND_FACTOR_SECONDS, CLOCK_SKEW_SECONDS = 300, 60
-SHORTEST_REASON, LONGEST_REASON = 10, 1000
-LONGEST_NOTE = 1000
-
+SHORTEST_REASON, LONGEST_REASON, LONGEST_NOTE = 10, 1000, 1000
 Verdict: TypeAlias = Literal["justified", "unjustified"]
 
 
@@ -61,60 +57,6 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     def active(self, now: datetime) -> bool:
         refused = self.review is not None and self.review.verdict == "unjustified"
         return self.since <= now < self.until and not refused
-
-
-class Grants(Protocol):
-    """What the access policy asks when relation, consent or labels would refuse. Implemented by
-    `storage.mongo.break_glass` and `storage.memory.break_glass`; held to `tests/contracts/break_glass.py`.
-
-    Both raise `Unavailable` when the database does not answer: no answer is no access.
-    """
-
-    async def active(self, account: str, patient: str) -> bool:
-        """Whether the account holds an active grant for the patient, now."""
-        ...
-
-    async def patients(self, account: str) -> frozenset[str]:
-        """The patients the account holds active grants for, now."""
-        ...
-
-
-class GrantPage(msgspec.Struct, frozen=True):
-    """Grants, the oldest first, and after which one the next page starts."""
-
-    grants: Sequence[Grant]
-    next: str | None = None
-
-
-class GrantBook(Grants, Protocol):
-    """The grants and their reviews."""
-
-    async def add(self, grant: Grant) -> None:
-        """Durable when it returns. Raises `Gone` for an erased patient."""
-        ...
-
-    async def find(self, grant_id: str) -> Grant | None:
-        """One grant; its reason is empty when the patient was erased since."""
-        ...
-
-    async def page(
-        self, *, pending: bool, organizations: Sequence[str] | None, account: str | None, after: str | None, count: int
-    ) -> GrantPage:
-        """Grants in the order they were opened, after the one of that id: those not reviewed yet when `pending`; those of
-        accounts of one of `organizations`, of everybody with `None`; those of `account` only, if given."""
-        ...
-
-    async def record_review(self, grant_id: str, review: Review) -> bool:
-        """Store the first review; false when there is one already, or no such grant."""
-        ...
-
-    async def unalerted(self, count: int) -> list[Grant]:
-        """Grants nobody was told of yet, the oldest first."""
-        ...
-
-    async def mark_alerted(self, grant_id: str) -> None:
-        """Somebody was told."""
-        ...
 
 
 def new_grant(

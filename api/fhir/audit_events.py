@@ -18,7 +18,8 @@ from api.fhir.searches import asked
 from api.fhir.searching import PAGE, self_url
 from api.fhir.service import Call, Service
 from domain.audit import READ_ONLY
-from domain.audit_reading import AuditPage, AuditQuery, find_entries
+from domain.audit_reading import AuditPage, AuditQuery
+from domain.audit_sight import find_entries
 from domain.errors import Issue, NotFound
 from domain.identity import ResourceKey, etag, parse_id
 from domain.revision import encode

@@ -1,4 +1,4 @@
-"""`domain.break_glass.GrantBook` in memory, for fast tests of the domain. Held to `tests/contracts/break_glass.py`."""
+"""`domain.grants.GrantBook` in memory, for fast tests of the domain. Held to `tests/contracts/break_glass.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from domain.break_glass import Grant, GrantPage, Review
+from domain.break_glass import Grant, Review
+from domain.grants import GrantPage
 
 
 class MemoryGrantBook:

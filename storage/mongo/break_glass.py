@@ -1,4 +1,4 @@
-"""`domain.break_glass.GrantBook` on MongoDB: one document per grant, reason and note sealed under the patient's key.
+"""`domain.grants.GrantBook` on MongoDB: one document per grant, reason and note sealed under the patient's key.
 
 Who may see what is asked of the database at every request, with the clock in the filter; nothing has to run for a grant
 to end. Erasing the patient takes the reason along and leaves the fact.
@@ -12,8 +12,9 @@ from typing import Any
 
 from pymongo import ReturnDocument
 
-from domain.break_glass import Grant, GrantPage, Review
+from domain.break_glass import Grant, Review
 from domain.errors import IntegrityFailure
+from domain.grants import GrantPage
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.sealing import SealingKey, open_sealed, place, seal
 from storage.mongo.client import READ_MS, Database, Document
@@ -46,7 +47,7 @@ class MongoGrantBook:
         return {"account": account, "until": {"$gt": now}, "since": {"$lte": now}, "verdict": {"$ne": "unjustified"}}
 
     async def add(self, grant: Grant) -> None:
-        """See `domain.break_glass.GrantBook.add`."""
+        """See `domain.grants.GrantBook.add`."""
         owner = patient_owner(grant.patient)
         key = (await self._keyring.for_writing([owner]))[owner]
         document: dict[str, Any] = BreakGlassDocument(
@@ -74,7 +75,7 @@ class MongoGrantBook:
     async def page(
         self, *, pending: bool, organizations: Sequence[str] | None, account: str | None, after: str | None, count: int
     ) -> GrantPage:
-        """See `domain.break_glass.GrantBook.page`. Ids grow with time, so their order is that of opening."""
+        """See `domain.grants.GrantBook.page`. Ids grow with time, so their order is that of opening."""
         filter: Document = {"reviewed": False} if pending else {}
         if organizations is not None:
             filter["organizations"] = {"$in": list(organizations)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.break_glass import Grant, GrantBook, Review
+from domain.break_glass import Grant, Review
+from domain.grants import GrantBook
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from domain.access import Caller, Role
-from domain.audit_reading import AuditQuery, AuditRecord, Opening, Scope, sight_of
+from domain.audit_reading import AuditQuery, AuditRecord, Opening, Scope
+from domain.audit_sight import sight_of
 from domain.errors import Forbidden
 
 SHARED = AuditRecord(
