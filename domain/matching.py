@@ -16,17 +16,21 @@ from domain.search import (
     AnyTerm,
     CodesOf,
     Condition,
+    Faceted,
     Having,
     IdIn,
     InRange,
+    Labelled,
     Linked,
     Listed,
+    NoneOf,
     OfPatients,
     Opened,
     PatientIn,
     RangeTest,
     Updated,
     Words,
+    WrittenBy,
 )
 
 
@@ -53,16 +57,40 @@ def holds(
             return opened(condition)
         case IdIn(ids, negated):
             return (head.key.id in ids) is not negated
-        case PatientIn(patients):
-            return not set(patients).isdisjoint(described.patients)
         case OfPatients(owners, terms):
             about = owners is None or described.patient in owners
             return about and not set(terms).isdisjoint(described.scoped)
+        case NoneOf(conditions):
+            return not any(holds(each, head, described, opened) for each in conditions)
+        case PatientIn() | Faceted() | Labelled() | WrittenBy():
+            return fits(condition, head)
         case Updated(low, high, outside):
             within = (low is None or head.recorded >= low) and (high is None or head.recorded < high)
             return within is not outside
         case Linked() | Having() | Listed() | CodesOf():
             raise ValueError("a chain must be solved before the query that holds it")
+
+
+def fits(condition: Condition, head: Head) -> bool:
+    """Whether a version satisfies a condition that its head decides. Raises `ValueError` for any other condition."""
+    match condition:
+        case AllOf(conditions):
+            return all(fits(each, head) for each in conditions)
+        case AnyOf(conditions):
+            return any(fits(each, head) for each in conditions)
+        case NoneOf(conditions):
+            return not any(fits(each, head) for each in conditions)
+        case PatientIn(patients):
+            return any(patient in patients for patient in head.patients)
+        case Faceted(facets):
+            return any(facet in facets for facet in head.facets)
+        case Labelled(labels):
+            return any(label in labels for label in head.labels)
+        case WrittenBy(subject):
+            return head.source == subject
+        case IdIn(ids, negated):
+            return (head.key.id in ids) is not negated
+    raise ValueError(f"{type(condition).__name__} is not decided by a head")
 
 
 def _passes(test: RangeTest, described: Description) -> bool:

@@ -161,6 +161,10 @@ class Describe(Protocol):
 
     def describe(self, content: FhirJson, key: ResourceKey) -> Description: ...
 
+    def sensitivity(self, content: FhirJson, resource_type: str) -> Sequence[str]:
+        """The security labels (`system|code`) that its codes call for."""
+        ...
+
 
 class Inspected(Protocol):
     """One opened resource, as searches look at it."""

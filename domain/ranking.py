@@ -13,17 +13,24 @@ from domain.search import (
     AnyTerm,
     CodesOf,
     Condition,
+    Faceted,
     Having,
     IdIn,
     InRange,
+    Labelled,
     Linked,
     Listed,
+    NoneOf,
     OfPatients,
     Opened,
     PatientIn,
     Updated,
     Words,
+    WrittenBy,
 )
+
+FEW_PATIENTS = 20
+"""Up to so many patients their records are gone through; with more, what a code selects is fewer."""
 
 
 def rank_of(condition: Condition) -> int:
@@ -41,8 +48,10 @@ def rank_of(condition: Condition) -> int:
             return max(map(rank_of, conditions), default=0)
         case Linked() | Having() | Listed() | CodesOf():
             return 2
-        case PatientIn():
-            return 3
+        case PatientIn(patients):
+            return 3 if len(patients) <= FEW_PATIENTS else 6
+        case Faceted() | Labelled() | WrittenBy() | NoneOf():
+            return 15
         case Updated():
             return 8
         case Words():

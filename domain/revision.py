@@ -19,6 +19,7 @@ from domain.blobs import BlobClaim
 from domain.identity import FhirJson, ResourceKey
 from domain.ranges import Number
 from domain.search import IndexTerm
+from domain.ties import Tie
 
 Method: TypeAlias = Literal["POST", "PUT", "PATCH", "DELETE"]
 
@@ -26,7 +27,8 @@ Method: TypeAlias = Literal["POST", "PUT", "PATCH", "DELETE"]
 class Head(msgspec.Struct, frozen=True):
     """What may be known of a version without opening it: enough to decide access, conditions and 304/404/410.
 
-    `erased` marks the remains of an erased patient: the contents can never be opened again.
+    `erased` marks the remains of an erased patient: the contents can never be opened again. `patients` are those whose
+    compartment it is in, `source` is the subject who created the resource, `facets` as in `Description`.
     """
 
     key: ResourceKey
@@ -37,6 +39,9 @@ class Head(msgspec.Struct, frozen=True):
     deleted: bool = False
     erased: bool = False
     labels: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    facets: tuple[str, ...] = ()
+    source: str | None = None
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -85,7 +90,8 @@ class Description(msgspec.Struct, frozen=True):
     `patient` (`domain.search.OfPatients`); `moment` is the leading date of the resource, `ranges` its other dates, numbers
     and quantities (dates of a person are never among them), `words` those of its texts.
     `patient` is the one compartment whose key seals the resource, `patients` all it belongs to;
-    `outline` is the de-identified FHIR-shaped part that may be stored in clear.
+    `outline` is the de-identified FHIR-shaped part that may be stored in clear. `facets` are words and references that
+    access is decided by (`lab`, `Organization/1`), `ties` the relations between people that the resource states.
     """
 
     terms: tuple[IndexTerm, ...] = ()
@@ -98,6 +104,8 @@ class Description(msgspec.Struct, frozen=True):
     patient: str | None = None
     patients: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    facets: tuple[str, ...] = ()
+    ties: tuple[Tie, ...] = ()
 
     def __repr__(self) -> str:
         return f"Description({len(self.terms)} terms)"

@@ -9,6 +9,7 @@ tokens and conditions into a database filter. Both sides agree on nothing but th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal, NewType, TypeAlias
 
@@ -136,7 +137,31 @@ class Updated(msgspec.Struct, frozen=True, tag=True):
 class PatientIn(msgspec.Struct, frozen=True, tag=True):
     """Resources in the compartment of one of these patients; how access narrows a query."""
 
-    patients: tuple[str, ...]
+    patients: Collection[str]
+
+
+class Faceted(msgspec.Struct, frozen=True, tag=True):
+    """Resources with one of these plain words and references that access is decided by."""
+
+    facets: Collection[str]
+
+
+class Labelled(msgspec.Struct, frozen=True, tag=True):
+    """Resources with one of these security labels (`system|code`)."""
+
+    labels: Collection[str]
+
+
+class WrittenBy(msgspec.Struct, frozen=True, tag=True):
+    """Resources that this subject created."""
+
+    subject: str
+
+
+class NoneOf(msgspec.Struct, frozen=True, tag=True):
+    """Resources that satisfy none of `conditions`."""
+
+    conditions: tuple[Condition, ...]
 
 
 class OfPatients(msgspec.Struct, frozen=True, tag=True):
@@ -183,22 +208,11 @@ class Listed(msgspec.Struct, frozen=True, tag=True):
     id: str
 
 
-Condition: TypeAlias = (
-    AnyTerm
-    | InRange
-    | AllOf
-    | AnyOf
-    | Words
-    | Opened
-    | IdIn
-    | Updated
-    | PatientIn
-    | OfPatients
-    | Linked
-    | Having
-    | Listed
-    | CodesOf
-)
+PlainCondition: TypeAlias = PatientIn | Faceted | Labelled | WrittenBy
+GroupCondition: TypeAlias = AllOf | AnyOf | NoneOf
+SolvedCondition: TypeAlias = Linked | Having | Listed | CodesOf
+FoundCondition: TypeAlias = AnyTerm | InRange | Words | Opened | IdIn | Updated | OfPatients
+Condition: TypeAlias = GroupCondition | FoundCondition | PlainCondition | SolvedCondition
 SortKey: TypeAlias = Literal["_id", "-_id", "_lastUpdated", "-_lastUpdated", "moment", "-moment", "place"]
 """`moment` is the leading date of the type, `place` the store's own order: that of creation, and the cheapest."""
 
@@ -265,7 +279,8 @@ class HistoryQuery(msgspec.Struct, frozen=True):
     """One history: of an instance (`key`), a type (`type`) or the system (neither). Newest first.
 
     https://hl7.org/fhir/R4/http.html#history. `since` and `before` bound the time of the versions (`[since, before)`),
-    `at` selects the versions current at some moment of `[at_low, at_high)`.
+    `at` selects the versions current at some moment of `[at_low, at_high)`. `conditions` are those of access: each must
+    hold for the version as it was and for the resource as it is.
     """
 
     key: ResourceKey | None = None
@@ -275,7 +290,7 @@ class HistoryQuery(msgspec.Struct, frozen=True):
     at_high: datetime | None = None
     count: int = 50
     after: HistoryKey | None = None
-    patients: tuple[str, ...] | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 class HistoryKey(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from domain.errors import TooCostly
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description
 from domain.search import IndexTerm
+from fhir_mapping.access_facets import facets_of
 from fhir_mapping.compartments import membership_of, says_whose
 from fhir_mapping.composites import composite_of, keyed_paths
 from fhir_mapping.custom_parameters import CustomParameters
@@ -26,8 +27,10 @@ from fhir_mapping.range_paths import is_leading, is_personal, is_sealed, path_of
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.search_values import calendar, moments, near, phonetic, quantity, reference, string, token, uri
 from fhir_mapping.search_values.forms import Forms
+from fhir_mapping.sensitivity import sensitivity_of
 from fhir_mapping.sharing import is_union
 from fhir_mapping.tables import RESOURCE_TYPES
+from fhir_mapping.ties import ties_of
 from fhir_mapping.words import words_of
 
 MAX_TERMS = 50_000
@@ -75,8 +78,14 @@ class IndexTerms:
             outline=outline_of(content, key.type),
             patient=membership.owner,
             patients=membership.patients,
+            facets=facets_of(content, key.type, self._base),
+            ties=ties_of(content, key, membership.patients, self._base),
             labels=tuple(f"{label.get('system', '')}|{label['code']}" for label in labels if "code" in label),
         )
+
+    def sensitivity(self, content: FhirJson, resource_type: str) -> tuple[str, ...]:
+        """See `domain.ports.Describe.sensitivity`."""
+        return sensitivity_of(content, resource_type)
 
     def terms(self, content: FhirJson, resource_type: str) -> tuple[IndexTerm, ...]:
         """Every index term and mark of a checked resource, each once. Raises `TooCostly` above `MAX_TERMS`."""

@@ -24,12 +24,12 @@ async def create(
 
     async def plan() -> Planned:
         if if_none_exist is None:
-            change, answer = changed(parts, key, content, method="POST", base=None)
+            change, answer = changed(parts, occasion, key, content, method="POST", base=None)
             return Planned(answer, change)
         matched = await match(parts, occasion, resource_type, if_none_exist)
         if matched.found is not None:
             return Planned(Answer(200, matched.found.head, await opened(parts, matched.found)))
-        change, answer = changed(parts, key, content, method="POST", base=None)
+        change, answer = changed(parts, occasion, key, content, method="POST", base=None)
         return Planned(answer, change, (matched.claim,))
 
     return await write_one(parts, occasion, plan)

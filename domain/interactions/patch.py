@@ -96,4 +96,4 @@ async def patching(parts: Parts, occasion: Occasion, base: Stored, body: PatchBo
         raise InvalidRequest("A patch cannot change the type or the id", expression=f"{key.type}.id")
     parts.validate.check(patched)
     await resolve_conditional(parts, occasion, patched)
-    return await replacing(parts, key, patched, base=base, method="PATCH")
+    return await replacing(parts, occasion, key, patched, base=base, method="PATCH")

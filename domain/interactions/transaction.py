@@ -203,14 +203,16 @@ async def _plan_step(parts: Parts, occasion: Occasion, step: Step, done: list[tu
     if step.entry.method == "POST" and content is not None:
         if base is not None:
             return Planned(Answer(200, base.head, await opened(parts, base)))
-        change, answer = changed(parts, key, content, method="POST", base=None)
+        change, answer = changed(parts, occasion, key, content, method="POST", base=None)
         return Planned(answer, change, claims)
     require_match(key, base, accepted_versions(step.entry), if_none_match=step.entry.if_none_match == "*")
     if step.entry.method == "PATCH":
         return await patching(parts, occasion, present(base, key), patch_document(step.entry.resource or b""))
     if step.target.id is not None:
         require_id(content or {}, key)
-    return await replacing(parts, key, {**(content or {}), "id": key.id}, base=base, method="PUT", claims=claims)
+    return await replacing(
+        parts, occasion, key, {**(content or {}), "id": key.id}, base=base, method="PUT", claims=claims
+    )
 
 
 async def _commit(parts: Parts, occasion: Occasion, steps: list[Step], planned: list[tuple[Step, Planned]]) -> None:

@@ -12,6 +12,7 @@ from domain import access
 from domain.errors import Gone, InvalidRequest, VersionConflict
 from domain.identity import FhirJson, ResourceKey, parse_id
 from domain.interactions.conditions import Pairs, match
+from domain.interactions.labelling import labelled
 from domain.interactions.linking import resolve_conditional
 from domain.interactions.parts import Answer, Occasion, Parts, opened
 from domain.interactions.writing import Planned, changed, write_one
@@ -38,7 +39,7 @@ async def update(
     async def plan() -> Planned:
         base = await parts.store.newest(key)
         require_match(key, base, if_match, if_none_match=if_none_match)
-        return await replacing(parts, key, content, base=base, method="PUT")
+        return await replacing(parts, occasion, key, content, base=base, method="PUT")
 
     return await write_one(parts, occasion, plan)
 
@@ -66,7 +67,7 @@ async def conditional_update(
                 raise InvalidRequest(f"{key} exists but does not match the condition", expression=f"{key.type}.id")
         require_match(key, base, if_match)
         claims = () if matched.found else (matched.claim,)
-        return await replacing(parts, key, {**content, "id": key.id}, base=base, method="PUT", claims=claims)
+        return await replacing(parts, occasion, key, {**content, "id": key.id}, base=base, method="PUT", claims=claims)
 
     return await write_one(parts, occasion, plan)
 
@@ -85,6 +86,7 @@ def conditional_target(
 
 async def replacing(
     parts: Parts,
+    occasion: Occasion,
     key: ResourceKey,
     content: FhirJson,
     *,
@@ -97,9 +99,10 @@ async def replacing(
         raise Gone(f"{key} was erased")
     if base is not None and not base.head.deleted:
         current = await opened(parts, base)
+        content = labelled(parts, content, key, base)
         if same_content(content, base, current):
             return Planned(Answer(200, base.head, current), None, claims)
-    change, answer = changed(parts, key, content, method=method, base=base)
+    change, answer = changed(parts, occasion, key, content, method=method, base=base)
     return Planned(answer, change, claims)
 
 

@@ -18,10 +18,12 @@ import msgspec
 from domain.audit import AuditEntry
 from domain.errors import Contention, VersionConflict
 from domain.identity import FhirJson, ResourceKey
+from domain.interactions.labelling import labelled
 from domain.interactions.parts import Answer, Occasion, Parts, answer_again, kept_receipt
 from domain.revision import (
     Change,
     Claim,
+    Description,
     Head,
     Method,
     Receipt,
@@ -105,23 +107,37 @@ async def commit(parts: Parts, write: Write) -> None:
 
 
 def changed(
-    parts: Parts, key: ResourceKey, content: FhirJson, *, method: Method, base: Stored | None
+    parts: Parts, occasion: Occasion, key: ResourceKey, content: FhirJson, *, method: Method, base: Stored | None
 ) -> tuple[Change, Answer]:
     """The change that makes `content` the next version, and its answer: 201 for a new or revived resource, else 200."""
+    content = labelled(parts, content, key, base)
     revision = next_revision(key, content, method=method, base=base, now=parts.clock())
     description = parts.describe.describe(content, key)
     created = base is None or base.head.deleted
-    answer = Answer(201 if created else 200, head_of(revision, description.patient), revision.content)
+    source = occasion.caller.subject if base is None else base.head.source
+    answer = Answer(201 if created else 200, head_of(revision, description, source), revision.content)
     return Change(revision, description, base), answer
 
 
 def removed(parts: Parts, base: Stored) -> tuple[Change, Answer]:
     """The change that deletes what `base` is the newest version of."""
     revision = tombstone(base.head.key, base=base, now=parts.clock())
-    return Change(revision, None, base), Answer(204, head_of(revision, base.head.patient))
+    head = msgspec.structs.replace(
+        base.head, version=revision.version, method="DELETE", recorded=revision.recorded, deleted=True
+    )
+    return Change(revision, None, base), Answer(204, head)
 
 
-def head_of(revision: Revision, patient: str | None) -> Head:
+def head_of(revision: Revision, described: Description, source: str | None) -> Head:
     """The head of a version that is about to be written."""
-    deleted = revision.content is None
-    return Head(revision.key, revision.version, revision.method, revision.recorded, patient, deleted)
+    return Head(
+        revision.key,
+        revision.version,
+        revision.method,
+        revision.recorded,
+        described.patient,
+        labels=described.labels,
+        patients=described.patients,
+        facets=described.facets,
+        source=source,
+    )

@@ -17,7 +17,7 @@ from domain.candidates import Page, Source, needs_opening
 from domain.candidates import find as find_opened
 from domain.errors import Contention, DomainError, Gone, VersionConflict
 from domain.identity import ResourceKey
-from domain.matching import holds
+from domain.matching import fits, holds
 from domain.ports import Inspect
 from domain.revision import Change, Description, Head, Receipt, Stored, Write
 from domain.search import HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
@@ -102,7 +102,7 @@ class MemoryRevisionStore:
     async def commit(self, write: Write) -> None:
         self._require_possible(write)
         await self.trail.record(write.audit)
-        rows = [_row(change, self._place_of(change)) for change in write.changes]
+        rows = [_row(change, self._place_of(change), write.audit.subject) for change in write.changes]
         for row in rows:
             self._newest[row.stored.head.key] = row
             self._versions[row.stored.head.key.at(row.stored.head.version)] = row
@@ -222,7 +222,8 @@ class MemoryRevisionStore:
             return False
         if query.type is not None and head.key.type != query.type:
             return False
-        if query.patients is not None and head.patient not in query.patients:
+        newest = self._newest[head.key].stored.head
+        if not all(fits(each, head) and fits(each, newest) for each in query.conditions):
             return False
         if query.since is not None and head.recorded < query.since:
             return False
@@ -232,12 +233,14 @@ class MemoryRevisionStore:
         return query.at_low is None or successor is None or successor.stored.head.recorded > query.at_low
 
 
-def _row(change: Change, place: int) -> Row:
+def _row(change: Change, place: int, author: str) -> Row:
     revision = change.revision
     description = change.description or Description()
     patient, labels = description.patient, description.labels
+    patients, facets = description.patients, description.facets
     if revision.content is None and change.base is not None:
-        patient, labels = change.base.head.patient, change.base.head.labels
+        base = change.base.head
+        patient, labels, patients, facets = base.patient, base.labels, base.patients, base.facets
     head = Head(
         key=revision.key,
         version=revision.version,
@@ -246,6 +249,9 @@ def _row(change: Change, place: int) -> Row:
         patient=patient,
         deleted=revision.content is None,
         labels=labels,
+        patients=patients,
+        facets=facets,
+        source=author if change.base is None else change.base.head.source,
     )
     return Row(Stored(head, revision.content), description, place)
 

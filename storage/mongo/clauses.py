@@ -14,13 +14,17 @@ from domain.search import (
     AnyOf,
     AnyTerm,
     Condition,
+    Faceted,
     IdIn,
     InRange,
+    Labelled,
+    NoneOf,
     OfPatients,
     PatientIn,
     RangeTest,
     Updated,
     Words,
+    WrittenBy,
 )
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Document
@@ -28,6 +32,8 @@ from storage.mongo.index_entries import bound
 
 NOTHING: Document = {"_id": {"$in": []}}
 EVERYTHING: Document = {}
+ANY_TYPE = "*"
+"""Stands for the type in clauses that are asked of versions too, whose names say more than type and id."""
 
 
 def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, leads: bool = True) -> Document:
@@ -53,6 +59,8 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
             return _any([clause(each, resource_type, tokens, leads=leads) for each in conditions])
         case Words(words):
             return {"words": {"$bitsAllSet": tokens.sieve(words)}}
+        case IdIn(ids, negated) if resource_type == ANY_TYPE:
+            return {"id": {"$nin" if negated else "$in": list(ids)}}
         case IdIn(ids, negated):
             return {"_id": {"$nin" if negated else "$in": [f"{resource_type}/{name}" for name in ids]}}
         case PatientIn(patients):
@@ -60,6 +68,14 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
         case OfPatients(patients, terms):
             found = _carries("scoped", tokens.tokens(resource_type, terms), leads=leads)
             return found if patients is None else found | {"patient": _one_of(patients)}
+        case Faceted(facets):
+            return {"facets": {"$in": list(facets)}}
+        case Labelled(labels):
+            return {"labels": {"$in": list(labels)}}
+        case WrittenBy(subject):
+            return {"source": subject}
+        case NoneOf(conditions):
+            return {"$nor": [clause(each, resource_type, tokens, leads=False) for each in conditions]}
         case Updated():
             return _updated(condition)
     raise ValueError(f"{type(condition).__name__} must be solved before the query that holds it")

@@ -39,6 +39,11 @@ class RevisionDocument(TypedDict):
     recorded: datetime  # plain: server time, later than the previous version's
     patient: str | None  # plain: the compartment whose key seals it
     labels: Sequence[str]  # plain: security labels, decide access to old versions
+    compartments: Sequence[str]  # plain: every patient it belongs to, decides access like the two below
+    facets: Sequence[
+        str
+    ]  # plain: words and references (`domain.revision.Description`); absent in versions of older releases
+    source: str  # plain: subject of the token that created the resource; absent like `facets`
     key: str | None  # plain: id of the sealing key, "Patient/123#1"; null for a deletion
     sealed: bytes | None  # sealed at "chartvault/1|Patient/123/4": the JSON as returned; null for a deletion
     prev: bytes | None  # hash over the stored bytes of the previous version; null for version 1
@@ -59,6 +64,8 @@ class ResourceDocument(TypedDict, total=False):
     compartments: Sequence[str]  # plain: every patient it belongs to, decides access
     labels: Sequence[str]  # plain
     author: str  # plain: subject of the token that wrote it
+    source: str  # plain: subject of the token that created it
+    facets: Sequence[str]  # plain: words and references that access is decided by
     tip: bytes  # hash over the stored bytes of the newest revision, `prev` of the next
     key: str  # plain; absent when deleted, like all below
     sealed: bytes  # the same bytes as in the revision, so that a read is one lookup
@@ -70,6 +77,9 @@ class ResourceDocument(TypedDict, total=False):
     high: float  # plain: its end
     ranges: Sequence[FhirJson]  # plain: {p: element, l, h: low and high end}, {k: tokens of unit and code}
     words: bytes  # tokens: a Bloom filter of the words of its texts
+    ties: Sequence[
+        FhirJson
+    ]  # plain: who it relates to whom {a: actor, b: bond, p: about, l, h: times, c: consent rule}
     outline: FhirJson  # plain: the de-identified FHIR-shaped part
 
 
@@ -154,10 +164,12 @@ class Sealed(NamedTuple):
     place: int | None = None
     low: int | float | None = None
     position: tuple[str | int | None, ...] = ()
+    ties: Sequence[FhirJson] = ()
 
 
-HEAD_FIELDS = dict.fromkeys(("type", "id", "version", "method", "patient", "labels", "key", "sealed"), 1)
-CURRENT_FIELDS = {**HEAD_FIELDS, **dict.fromkeys(("updated", "deleted", "erased", "tip", "place", "low"), 1)}
+_ACCESS_FIELDS = ("patient", "labels", "compartments", "facets", "source")
+HEAD_FIELDS = dict.fromkeys(("type", "id", "version", "method", *_ACCESS_FIELDS, "key", "sealed"), 1)
+CURRENT_FIELDS = {**HEAD_FIELDS, **dict.fromkeys(("updated", "deleted", "erased", "tip", "place", "low", "ties"), 1)}
 """What a read fetches of a resource: not terms and outline, which are larger than the rest."""
 REVISION_FIELDS = {**HEAD_FIELDS, "recorded": 1}
 
@@ -200,6 +212,9 @@ def stored_resource(document: Mapping[str, Any]) -> Stored:
             document["deleted"],
             document["erased"],
             tuple(document["labels"]),
+            tuple(document["compartments"]),
+            tuple(document.get("facets", ())),
+            document.get("source"),
         ),
         Sealed(
             document.get("key"),
@@ -207,22 +222,27 @@ def stored_resource(document: Mapping[str, Any]) -> Stored:
             document["tip"],
             document.get("place"),
             document.get("low"),
+            ties=document.get("ties", ()),
         ),
     )
 
 
 def stored_revision(document: Mapping[str, Any]) -> Stored:
     """A `revisions` document (`REVISION_FIELDS`) as found. Whether its patient was erased shows on opening."""
+    owner = document["patient"]
     return Stored(
         Head(
             ResourceKey(document["type"], document["id"]),
             document["version"],
             document["method"],
             document["recorded"],
-            document["patient"],
+            owner,
             document["method"] == "DELETE",
             False,
             tuple(document["labels"]),
+            tuple(document.get("compartments", () if owner is None else (owner,))),
+            tuple(document.get("facets", ())),
+            document.get("source"),
         ),
         Sealed(document["key"], document["sealed"]),
     )

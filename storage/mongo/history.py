@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from domain.revision import Stored
 from domain.search import HistoryKey, HistoryQuery
+from storage.crypto.blind_index import TokenMaker
+from storage.mongo.clauses import ANY_TYPE, clause
 from storage.mongo.client import Database, Document
-from storage.mongo.documents import REVISION_FIELDS, REVISIONS, stored_revision
+from storage.mongo.documents import RESOURCES, REVISION_FIELDS, REVISIONS, stored_revision
 from storage.mongo.failures import translated
 from storage.mongo.search import BATCH
 
@@ -32,13 +34,14 @@ class Versions(NamedTuple):
 class Histories:
     """Finds versions."""
 
-    def __init__(self, database: Database, *, history_ms: int = HISTORY_MS) -> None:
+    def __init__(self, database: Database, tokens: TokenMaker, *, history_ms: int = HISTORY_MS) -> None:
         self._revisions = database[REVISIONS]
+        self._tokens = tokens
         self._history_ms = history_ms
 
     async def history(self, query: HistoryQuery) -> Versions:
         """See `domain.ports.RevisionStore.history`."""
-        stages = selection_of(query)
+        stages = [*selection_of(query), *self._access(query)]
         found: list[Stored] = []
         if query.count:
             found = await self._page(query, stages)
@@ -48,6 +51,23 @@ class Histories:
             return Versions(versions, None, total)
         last = versions[-1].head
         return Versions(versions, HistoryKey(last.recorded, last.key.at(last.version)), total)
+
+    def _access(self, query: HistoryQuery) -> list[Document]:
+        """The stages that leave what access allows: of the version as it was, and of the resource as it is now. They come
+        before any limit and before counting."""
+        if not query.conditions:
+            return []
+        clauses = [clause(each, ANY_TYPE, self._tokens, leads=False) for each in query.conditions]
+        newest: Document = {
+            "from": RESOURCES,
+            "let": {"name": {"$concat": ["$type", "/", "$id"]}},
+            "pipeline": [
+                {"$match": {"$and": [{"$expr": {"$eq": ["$_id", "$$name"]}}, *clauses]}},
+                {"$project": {"_id": 1}},
+            ],
+            "as": "now",
+        }
+        return [{"$match": {"$and": clauses}}, {"$lookup": newest}, {"$match": {"now": {"$ne": []}}}]
 
     async def _page(self, query: HistoryQuery, stages: Sequence[Document]) -> list[Stored]:
         after: list[Document] = []
@@ -97,8 +117,6 @@ def _scope(query: HistoryQuery) -> Document:
         scope = {"type": query.key.type, "id": query.key.id}
     elif query.type is not None:
         scope = {"type": query.type}
-    if query.patients is not None:
-        scope["patient"] = {"$in": list(query.patients)}
     return scope
 
 

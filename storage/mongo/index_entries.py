@@ -13,13 +13,15 @@ import time
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from bson.decimal128 import Decimal128
 
 from domain.identity import FhirJson
 from domain.revision import Description, Range
+from domain.ties import Tie
 from storage.crypto.blind_index import TokenMaker
 
-FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges", "words")
+FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges", "words", "ties")
 """What index entries a `resources` document may hold."""
 _EPOCH_MS = 1_577_836_800_000
 """2020: 41 bits of milliseconds from here last until 2089."""
@@ -40,6 +42,8 @@ def index_entries(resource_type: str, described: Description, tokens: TokenMaker
         entries["ranges"] = [_range(resource_type, each, tokens) for each in described.ranges]
     if described.words:
         entries["words"] = tokens.sieve(described.words)
+    if described.ties:
+        entries["ties"] = ties(described)
     return entries
 
 
@@ -47,6 +51,19 @@ def _range(resource_type: str, found: Range, tokens: TokenMaker) -> FhirJson:
     entry: FhirJson = {"p": found.path, "l": low_end(found.low), "h": high_end(found.high)}
     if found.keys:
         entry["k"] = sorted(tokens.tokens(resource_type, found.keys))
+    return entry
+
+
+def ties(described: Description) -> list[FhirJson]:
+    """The relations it states, as stored."""
+    return [_tie(each) for each in described.ties]
+
+
+def _tie(found: Tie) -> FhirJson:
+    entry: FhirJson = {"a": found.actor, "b": found.bond, "p": found.about}
+    entry |= {"l": low_end(found.low), "h": high_end(found.high)}
+    if found.rule is not None:
+        entry["c"] = msgspec.to_builtins(found.rule)
     return entry
 
 

@@ -16,7 +16,7 @@ from storage.mongo.account_documents import ACCOUNTS, CREDENTIALS, REPLAYS
 from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
-from storage.mongo.oversight_documents import BREAK_GLASS
+from storage.mongo.oversight_documents import BREAK_GLASS, RELATIONS
 from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
 
@@ -42,6 +42,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["type", "deleted", "updated", "_id"], name="updated"),
         # What access leaves of a search, $everything, erasure.
         IndexModel(["compartments", "type", "_id"], name="compartments"),
+        # Whom somebody treats, acts for or works with; what ended long ago is skipped. Few resources have any.
+        IndexModel(["ties.a", "ties.h"], name="ties", partialFilterExpression={"ties.a": {"$exists": True}}),
     ),
     REVISIONS: (
         # Instance history; `verify` walks it.
@@ -65,6 +67,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         ),
     ),
     HEADS: (),
+    # The version of an actor's ties: answered from the index alone.
+    RELATIONS: (IndexModel(["a", "_id", "n"], name="actor"),),
     BREAK_GLASS: (
         # Whether somebody has emergency access now: asked at every request that would be refused.
         IndexModel(["account", "until"], name="account"),

@@ -10,6 +10,15 @@ from datetime import datetime
 from typing import TypedDict
 
 BREAK_GLASS = "break_glass"
+RELATIONS = "relations"
+
+
+class RelationDocument(TypedDict):
+    """`relations`: how often the ties of an actor changed, so that every process knows when to read them again."""
+
+    _id: str  # plain: actor, "#", a number of the writing process, so that processes do not wait for each other
+    a: str  # plain: the actor, "Practitioner/1"
+    n: int  # plain: counts
 
 
 class BreakGlassDocument(TypedDict, total=False):

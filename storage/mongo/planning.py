@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from domain.ranges import MOMENT
-from domain.ranking import in_order, rank_of
+from domain.ranking import FEW_PATIENTS, in_order, rank_of
 from domain.search import (
     AllOf,
     AnyOf,
@@ -124,8 +124,9 @@ def _index_of(condition: Condition) -> Index | None:
             return "terms" if indexes == {"terms"} else None
         case IdIn(_, negated):
             return None if negated else "_id_"
-        case PatientIn():
-            return "compartments"
+        case PatientIn(patients):
+            # More than a few would have to be put in order again: rather the type is walked in the order there is.
+            return "compartments" if len(patients) <= FEW_PATIENTS else None
         case Updated():
             return None if condition.outside else "updated"
     return None

@@ -22,7 +22,7 @@ from storage.mongo.documents import (
     document_hash,
     encode_document,
 )
-from storage.mongo.index_entries import index_entries, new_place
+from storage.mongo.index_entries import index_entries, new_place, ties
 
 NOTHING = Description()
 
@@ -43,7 +43,8 @@ class Expected(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """One write, ready to be sent. `touches` maps every stored name it depends on to the number expected there."""
+    """One write, ready to be sent. `touches` maps every stored name it depends on to the number expected there, `tied` are
+    the actors whose relations it changes."""
 
     revisions: tuple[bytes, ...]
     currents: tuple[Current, ...]
@@ -54,6 +55,7 @@ class Prepared(NamedTuple):
     audit: AuditEntry
     touches: Mapping[str | bytes, int]
     size: int
+    tied: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Prepared({len(self.revisions)} revisions, {self.size} bytes)"
@@ -119,6 +121,7 @@ async def prepare(
         audit=write.audit,
         touches=touches,
         size=size,
+        tied=frozenset(actor for change in write.changes for actor in changed_actors(change)),
     )
 
 
@@ -129,43 +132,28 @@ def _documents(
     revision, name = change.revision, str(change.revision.key)
     version_name = revision.key.at(revision.version)
     described = change.description or NOTHING
-    deletion = revision.content is None
-    patient, labels = described.patient, described.labels
-    if deletion and change.base is not None:
-        # Who may know that it is gone: those who might have seen it.
-        patient, labels = change.base.head.patient, change.base.head.labels
+    access = _access_fields(change, author)
     sealed: bytes | None = None
     key_id: str | None = None
     if revision.content is not None:
-        key = keys[patient_owner(patient)]
+        key = keys[patient_owner(described.patient)]
         sealed, key_id = seal(key, place(version_name), revision.content), key.id
-    raw = encode_document(
-        {
-            "_id": version_name,
-            "type": revision.key.type,
-            "id": revision.key.id,
-            "version": revision.version,
-            "method": revision.method,
-            "recorded": revision.recorded,
-            "patient": patient,
-            "labels": labels,
-            "key": key_id,
-            "sealed": sealed,
-            "prev": tips.get(name),
-        }
-    )
-    current: dict[str, Any] = {
-        "_id": name,
+    named = {
         "type": revision.key.type,
         "id": revision.key.id,
         "version": revision.version,
         "method": revision.method,
+    }
+    history = {"recorded": revision.recorded, "key": key_id, "sealed": sealed, "prev": tips.get(name)}
+    raw = encode_document({"_id": version_name, **named, **access, **history})
+    deletion = revision.content is None
+    current: dict[str, Any] = {
+        "_id": name,
+        **named,
+        **access,
         "updated": revision.recorded,
         "deleted": deletion,
         "erased": False,
-        "patient": patient,
-        "compartments": described.patients if not deletion else () if patient is None else (patient,),
-        "labels": labels,
         "author": author,
         "tip": document_hash(raw),
         "place": place_of(change),
@@ -176,6 +164,31 @@ def _documents(
         current |= index_entries(revision.key.type, described, keyring.service.tokens)
         current["outline"] = described.outline
     return raw, encode_document(current)
+
+
+def _access_fields(change: Change, author: str) -> dict[str, Any]:
+    """What access is decided by. Who may know of a deletion: those who might have seen what was deleted."""
+    base = change.base.head if change.base else None
+    shown = base if change.revision.content is None and base is not None else change.description or NOTHING
+    return {
+        "patient": shown.patient,
+        "labels": shown.labels,
+        "compartments": shown.patients,
+        "facets": shown.facets,
+        "source": author if base is None else base.source,
+    }
+
+
+def changed_actors(change: Change) -> set[str]:
+    """The actors whose ties a change makes, ends or alters; none when it leaves them as they are."""
+    handle = change.base.handle if change.base else None
+    old = handle.ties if isinstance(handle, Sealed) else ()
+    new = ties(change.description) if change.description is not None else []
+    if not old and not new:
+        return set()
+    rows = {encode_document(row): str(row["a"]) for row in (*old, *new)}
+    kept = {encode_document(row) for row in old} & {encode_document(row) for row in new}
+    return {actor for raw, actor in rows.items() if raw not in kept}
 
 
 def place_of(change: Change) -> int:

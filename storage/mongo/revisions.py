@@ -47,7 +47,7 @@ class MongoRevisionStore:
         )
         self._walks = Walks(database, search_ms=search_ms)
         self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
-        self._histories = Histories(database, history_ms=history_ms)
+        self._histories = Histories(database, keyring.service.tokens, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
         self._commits = Commits(database, keyring)
 

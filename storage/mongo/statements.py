@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,8 +13,12 @@ from bson.raw_bson import RawBSONDocument
 from storage.mongo.chains import Links
 from storage.mongo.client import Collection
 from storage.mongo.documents import AUDIT, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
+from storage.mongo.oversight_documents import RELATIONS
 from storage.mongo.preparing import Prepared
-from storage.mongo.transactions import Statement, inserts, updates
+from storage.mongo.transactions import SLICE_DOCUMENTS, Statement, inserts, updates
+
+_SLOT = int.from_bytes(os.urandom(1)) & 0x3F
+"""Which counter of an actor this process counts with: two processes seldom wait for each other."""
 
 
 def claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
@@ -24,6 +29,19 @@ def claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
     """
     now = time.time_ns() // 1_000
     return {claim.name: claim.number + 1 if claim.number else now for write in writes for claim in write.claims}
+
+
+def _retied(actors: set[str]) -> Iterator[Statement]:
+    """Tell every process that the ties of these actors changed (`storage/mongo/relations.py`)."""
+    if not actors:
+        return
+    ops = [
+        {"q": {"_id": f"{actor}#{_SLOT}"}, "u": {"$inc": {"n": 1}, "$set": {"a": actor}}, "upsert": True}
+        for actor in sorted(actors)
+    ]
+    for start in range(0, len(ops), SLICE_DOCUMENTS):
+        part = ops[start : start + SLICE_DOCUMENTS]
+        yield Statement(RELATIONS, {"update": RELATIONS, "ordered": True, "updates": part}, len(part))
 
 
 def statements(
@@ -51,5 +69,6 @@ def statements(
     )
     yield from inserts(keys.name, [key for write in writes for key in write.keys], keys.database.name)
     yield from inserts(RESOURCES, [document for _, replaces, document in currents if not replaces])
+    yield from _retied({actor for write in writes for actor in write.tied})
     yield from inserts(REVISIONS, [raw for write in writes for raw in write.revisions])
     yield from inserts(AUDIT, links.documents)

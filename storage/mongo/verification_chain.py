@@ -23,7 +23,7 @@ from storage.mongo.index_entries import FIELDS
 
 
 class Version(msgspec.Struct, frozen=True):
-    """The fields of a `revisions` document, typed. `raw` are its stored bytes."""
+    """The fields of a `revisions` document, typed. `raw` are its stored bytes. Without `facets` an older release wrote it."""
 
     type: str
     id: str
@@ -37,6 +37,9 @@ class Version(msgspec.Struct, frozen=True):
     prev: bytes | None
     name: str
     raw: bytes = b""
+    compartments: tuple[str, ...] = ()
+    facets: tuple[str, ...] | None = None
+    source: str | None = None
 
     @property
     def of(self) -> ResourceKey:
@@ -151,6 +154,12 @@ class ResourceExamination:
             "key": None if erased else newest.key,
             "sealed": None if erased else newest.sealed,
         }
+        if newest.facets is not None:
+            expected |= {
+                "compartments": list(newest.compartments),
+                "facets": list(newest.facets),
+                "source": newest.source,
+            }
         different = [name for name, value in expected.items() if current.get(name) != value]
         if different:
             yield Finding("current", where, f"differs from version {newest.version} in {', '.join(different)}")

@@ -128,7 +128,8 @@ class _Walk:
         newest = examined.newest.version if examined.newest else 0
         if self._describe and content and current and current.get("version") == newest and not erased:
             described = self._describe.describe(_decode(content), examined.key)
-            for finding in self._index_findings(examined.key, current, described):
+            since_facets = examined.newest is not None and examined.newest.facets is not None
+            for finding in self._index_findings(examined.key, current, described, since_facets=since_facets):
                 yield finding
 
     async def _versions(
@@ -166,14 +167,20 @@ class _Walk:
                 except IntegrityFailure:
                     yield version, Finding("sealed", version.where, "is not what was sealed in this place")
 
-    def _index_findings(self, key: ResourceKey, current: Document, described: Description) -> list[Finding]:
-        """Search terms and outline as stored, against those made again from the content."""
+    def _index_findings(
+        self, key: ResourceKey, current: Document, described: Description, *, since_facets: bool
+    ) -> list[Finding]:
+        """Search terms and outline as stored, against those made again from the content. Facets and ties are there since
+        the release that also wrote them into revisions."""
         expected = {
             **dict.fromkeys(FIELDS),
             **index_entries(key.type, described, self._keyring.service.tokens),
             "outline": described.outline,
             "compartments": described.patients,
+            "facets": described.facets,
         }
+        if not since_facets:
+            del expected["facets"], expected["ties"]
         found = {**current, "terms": sorted(current.get("terms", ()))}
         different = [
             name

@@ -16,7 +16,7 @@ from domain.errors import Contention, DomainError, Gone, VersionConflict
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
 from domain.revision import Claim, Receipt, Stored
-from domain.search import HistoryKey, HistoryQuery
+from domain.search import HistoryKey, HistoryQuery, PatientIn
 from tests.contracts.writes import at, change, deletion, new_key, write
 
 Erase = Callable[[str], Awaitable[None]]
@@ -370,8 +370,8 @@ class HistoryContract:
 
     async def test_a_history_can_be_limited_to_patients(self, store: RevisionStore) -> None:
         _, b = await self.three(store, "Media")
-        assert await self.names(store, HistoryQuery(type="Media", patients=("hb",))) == [b.at(1)]
-        assert await self.names(store, HistoryQuery(type="Media", patients=())) == []
+        assert await self.names(store, HistoryQuery(type="Media", conditions=(PatientIn(("hb",)),))) == [b.at(1)]
+        assert await self.names(store, HistoryQuery(type="Media", conditions=(PatientIn(()),))) == []
 
     async def test_a_page_of_no_entries_still_counts(self, store: RevisionStore) -> None:
         await self.three(store, "Lens")

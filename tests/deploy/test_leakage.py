@@ -31,7 +31,7 @@ from storage.mongo.accounts import MongoAccounts
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.jobs import MongoJobs
-from storage.mongo.oversight_documents import BREAK_GLASS, BreakGlassDocument
+from storage.mongo.oversight_documents import BREAK_GLASS, RELATIONS, BreakGlassDocument, RelationDocument
 from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.session_documents import SESSIONS, SessionDocument
@@ -74,6 +74,7 @@ PATIENT: FhirJson = {
     "telecom": [{"system": "phone", "value": "555-6473"}],
     "gender": "male",
     "birthDate": "1974-12-25",
+    "generalPractitioner": [{"reference": "Practitioner/1", "display": "Prosperous"}],
 }
 OBSERVATION: FhirJson = {
     "resourceType": "Observation",
@@ -142,6 +143,7 @@ def stated_fields() -> dict[str, set[str]]:
         (d.RECEIPTS, d.ReceiptDocument),
         (d.JOBS, d.JobDocument),
         (BREAK_GLASS, BreakGlassDocument),
+        (RELATIONS, RelationDocument),
         (people.ACCOUNTS, people.AccountDocument),
         (people.CREDENTIALS, people.CredentialDocument),
         (SESSIONS, SessionDocument),
