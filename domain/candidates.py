@@ -15,7 +15,7 @@ import msgspec
 from domain.errors import DomainError, TooCostly
 from domain.ports import Inspect, Inspected
 from domain.revision import Head, Stored
-from domain.search import AllOf, AnyOf, Condition, Opened, PageKey, SearchQuery
+from domain.search import AllOf, AnyOf, Condition, Opened, PageKey, SearchQuery, Words
 
 MAX_OPENED = 5_000
 """Resources one search may open to decide or to sort; about a quarter of a second."""
@@ -34,6 +34,7 @@ class Page(NamedTuple):
 
 Find: TypeAlias = Callable[[SearchQuery], Awaitable[Page]]
 Open: TypeAlias = Callable[[Sequence[Stored]], Awaitable[list[bytes | DomainError]]]
+FoundWith: TypeAlias = Callable[[Sequence[Stored]], Awaitable[list[frozenset[str]]]]
 KeyOf: TypeAlias = Callable[[Stored], PageKey]
 
 
@@ -44,6 +45,7 @@ class Source(NamedTuple):
     open: Open
     key_of: KeyOf
     inspect: Inspect
+    found: FoundWith | None = None
 
 
 def needs_opening(query: SearchQuery) -> bool:
@@ -57,6 +59,16 @@ def _is_opened(condition: Condition) -> bool:
             return True
         case AllOf(conditions) | AnyOf(conditions):
             return any(map(_is_opened, conditions))
+    return False
+
+
+def _asks_found(condition: Condition) -> bool:
+    """Whether the words of a resource's documents count."""
+    match condition:
+        case Words(_, found):
+            return found
+        case AllOf(conditions) | AnyOf(conditions):
+            return any(map(_asks_found, conditions))
     return False
 
 
@@ -109,10 +121,13 @@ class _Candidates:
             )
         self._query = None if page.next is None else msgspec.structs.replace(self._query, after=page.next)
         contents = await self._source.open(page.matches)
+        words = [frozenset[str]()] * len(contents)
+        if self._source.found is not None and any(map(_asks_found, self._doubtful)):
+            words = await self._source.found(page.matches)
         found = []
-        for stored, content in zip(page.matches, contents, strict=True):
+        for stored, content, with_it in zip(page.matches, contents, words, strict=True):
             if isinstance(content, bytes):
-                inside = self._source.inspect(stored.head, content)
+                inside = self._source.inspect(stored.head, content, with_it)
                 if all(map(inside.satisfies, self._doubtful)):
                     found.append((stored, inside))
         return found

@@ -51,8 +51,8 @@ def holds(
             return all(holds(each, head, described, opened) for each in conditions)
         case AnyOf(conditions):
             return any(holds(each, head, described, opened) for each in conditions)
-        case Words(words):
-            return described.words.issuperset(words)
+        case Words(words, found):
+            return all(word in described.words or (found and word in described.found) for word in words)
         case Opened():
             return opened(condition)
         case IdIn(ids, negated):

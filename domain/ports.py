@@ -74,6 +74,12 @@ class RevisionStore(Protocol):
         """
         ...
 
+    async def found(self, stored: Sequence[Stored]) -> list[frozenset[str]]:
+        """The words of the documents that belong to each newest version, as its writer gave them (`Description.found`).
+
+        None for older versions, and for what cannot be opened."""
+        ...
+
     async def find(self, query: SearchQuery) -> SearchPage:
         """One page of live resources that satisfy every condition, in the query's order.
 
@@ -181,7 +187,9 @@ class Inspected(Protocol):
 class Inspect(Protocol):
     """Opened resource to what searches look at. Implemented by `fhir_mapping.inspection`."""
 
-    def __call__(self, head: Head, content: bytes) -> Inspected: ...
+    def __call__(self, head: Head, content: bytes, found: frozenset[str] = frozenset()) -> Inspected:
+        """`found` are the words of the documents that belong to the resource (`RevisionStore.found`)."""
+        ...
 
 
 class ParseSearch(Protocol):

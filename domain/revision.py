@@ -89,7 +89,8 @@ class Description(msgspec.Struct, frozen=True):
     `terms` and `marks` are the shelves of `domain.search.Shelf`; `scoped` are values that are also looked up together with
     `patient` (`domain.search.OfPatients`); `moment` is the leading date of the resource, `ranges` its other dates, numbers
     and quantities (dates of a person are never among them), `words` those of its texts.
-    `patient` is the one compartment whose key seals the resource, `patients` all it belongs to;
+    `found` are the words of documents that belong to the resource: not in its content, so the writer gives them and the
+    store keeps them. `patient` is the one compartment whose key seals the resource, `patients` all it belongs to;
     `outline` is the de-identified FHIR-shaped part that may be stored in clear. `facets` are words and references that
     access is decided by (`lab`, `Organization/1`), `ties` the relations between people that the resource states.
     """
@@ -100,6 +101,7 @@ class Description(msgspec.Struct, frozen=True):
     moment: tuple[int | None, int | None] | None = None
     ranges: tuple[Range, ...] = ()
     words: frozenset[str] = frozenset()
+    found: frozenset[str] = frozenset()
     outline: FhirJson = {}
     patient: str | None = None
     patients: tuple[str, ...] = ()

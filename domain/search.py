@@ -79,9 +79,10 @@ class AnyOf(msgspec.Struct, frozen=True, tag=True):
 
 
 class Words(msgspec.Struct, frozen=True, tag=True):
-    """Resources in which each of `words` may occur: a sieve that loses nothing and lets some through, before `Opened`."""
+    """Resources in which each of `words` may occur, with `found` also in their documents: a sieve that loses nothing."""
 
     words: tuple[str, ...]
+    found: bool = False
 
     def __repr__(self) -> str:
         return f"Words({len(self.words)})"
@@ -266,8 +267,7 @@ class Inclusion(msgspec.Struct, frozen=True):
 
 
 class ParsedSearch(msgspec.Struct, frozen=True):
-    """What a query string asks for. `applied` are the pairs that took effect (they make the self link), `ignored` the
-    names of parameters that are not known."""
+    """What a query string asks for. `applied` pairs took effect (they make the self link), `ignored` names are not known."""
 
     query: SearchQuery
     applied: tuple[tuple[str, str], ...] = ()

@@ -41,8 +41,8 @@ class Inspection:
         self._now = now
         self._custom = custom or CustomParameters()
 
-    def __call__(self, head: Head, content: bytes) -> Inspected:
-        return OpenedResource(head, _decode(content), self._describe, self._now, self._custom)
+    def __call__(self, head: Head, content: bytes, found: frozenset[str] = frozenset()) -> Inspected:
+        return OpenedResource(head, _decode(content), self._describe, self._now, self._custom, found)
 
 
 class OpenedResource:
@@ -55,8 +55,10 @@ class OpenedResource:
         describe: Describe,
         now: Callable[[], datetime],
         custom: CustomParameters | None = None,
+        found: frozenset[str] = frozenset(),
     ) -> None:
         self._custom = custom or CustomParameters()
+        self._found = found
         self._head = head
         self._content = content
         self._describe = describe
@@ -68,7 +70,8 @@ class OpenedResource:
 
     def satisfies(self, condition: Condition) -> bool:
         if self._described is None:
-            self._described = self._describe.describe(self._content, self._head.key)
+            described = self._describe.describe(self._content, self._head.key)
+            self._described = msgspec.structs.replace(described, found=self._found)
         return holds(condition, self._head, self._described, self._opened)
 
     def sort_value(self, code: str, descending: bool) -> str | int | None:
@@ -90,7 +93,8 @@ class OpenedResource:
         if parameter.code in ("_text", "_content"):
             text = self._content.get("text", {}).get("div", "")
             texts = [text] if parameter.code == "_text" else list(words.texts_of(self._content))
-            return any(words.contains_all(value, texts) for value in condition.values)
+            found = frozenset[str]() if parameter.code == "_text" else self._found
+            return any(words.contains_all(value, texts, found) for value in condition.values)
         if condition.modifier == "text":
             texts = [text for place in self._places(parameter) for text in words.texts_beside(place.value)]
             return any(words.occurs(value, texts) for value in condition.values)

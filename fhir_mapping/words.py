@@ -1,8 +1,8 @@
 """The words of a resource, for `_text`, `_content` and `:text`. https://hl7.org/fhir/R4/search.html#text
 
-`_text` searches the narrative, `_content` every text: all words of the search must occur as whole words, without case and
-accents. `:text` searches what stands beside a code, as a string: each word of the search starts a word there. Links, ids,
-URLs of systems, dates and numbers are no words.
+`_text` searches the narrative, `_content` every text, that of the resource's documents included: all words of the search
+must occur as whole words, without case and accents. `:text` searches what stands beside a code, as a string: each word of
+the search starts a word there. Links, ids, URLs of systems, dates and numbers are no words.
 NOTE: words are hashed into stored sieves; changing how they are made orphans every index entry.
 """
 
@@ -89,7 +89,7 @@ def asked(code: str, value: str) -> Condition:
     words = split(unescape(value))
     if not words:
         raise InvalidRequest(f"'{code}' was given no word", code="value", expression=code)
-    return AllOf((Words(tuple(dict.fromkeys(words))), Opened(code, None, (value,))))
+    return AllOf((Words(tuple(dict.fromkeys(words)), found=code == "_content"), Opened(code, None, (value,))))
 
 
 def text_asked(parameter: SearchParameter, value: str) -> Condition:
@@ -109,9 +109,10 @@ def occurs(value: str, texts: Iterable[str]) -> bool:
     return any(wanted in f" {folded(text)}" for text in texts)
 
 
-def contains_all(value: str, texts: Iterable[str]) -> bool:
-    """Whether all words of a `_text` or `_content` search are words of the texts."""
-    return set(split(unescape(value))) <= {word for text in texts for word in split(text)}
+def contains_all(value: str, texts: Iterable[str], found: frozenset[str] = frozenset()) -> bool:
+    """Whether all words of a `_text` or `_content` search are words of the texts, or among those found in documents."""
+    wanted = set(split(unescape(value))) - found
+    return not wanted or wanted <= {word for text in texts for word in split(text)}
 
 
 def texts_of(content: FhirJson) -> Iterator[str]:

@@ -52,15 +52,26 @@ class TokenMaker:
             made.append(state.digest())
         return made
 
-    def sieve(self, words: Iterable[str]) -> bytes:
-        """A Bloom filter of words: `SIEVE_BYTES`, four keyed bits each, the same for every type.
+    def sieve(self, words: Iterable[str], size: int = SIEVE_BYTES) -> bytes:
+        """A Bloom filter of words: `size` bytes (at most 8,192), four keyed bits each, the same for every type.
 
-        All bits of a word that was put in are set; a word that was not is let through once in a hundred times or so.
+        All bits of a word that was put in are set; a word that was not is let through once in a hundred times or so, as
+        long as there are not many more than one word for each eight bytes.
         """
+        if size != SIEVE_BYTES:
+            return self._wide_sieve(words, size)
         bits = 0
         for word in words:
             bits |= self._masks.get(word) or self._mask(word)
         return bits.to_bytes(SIEVE_BYTES, "little")
+
+    def _wide_sieve(self, words: Iterable[str], size: int) -> bytes:
+        bits = bytearray(size)
+        for token in self.tokens("*", words):
+            for at in range(0, 8, 2):
+                bit = int.from_bytes(token[at : at + 2]) % (8 * size)
+                bits[bit >> 3] |= 1 << (bit & 7)
+        return bytes(bits)
 
     def _mask(self, word: str) -> int:
         (token,) = self.tokens("*", [word])

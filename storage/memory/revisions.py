@@ -141,11 +141,18 @@ class MemoryRevisionStore:
                 head = msgspec.structs.replace(stored.head, deleted=True, erased=True)
                 self._newest[key] = Row(Stored(head), Description(patient=patient, patients=(patient,)), place)
 
+    async def found(self, stored: Sequence[Stored]) -> list[frozenset[str]]:
+        rows = [self._newest.get(one.head.key) for one in stored]
+        return [
+            row.description.found if row is not None and row.stored.head.version == one.head.version else frozenset()
+            for one, row in zip(stored, rows, strict=True)
+        ]
+
     async def find(self, query: SearchQuery) -> Page:
         if needs_opening(query):
             if self._inspect is None:
                 raise ValueError("this store was given nothing to look inside resources with")
-            return await find_opened(Source(self._find, self.open, self._key_of, self._inspect), query)
+            return await find_opened(Source(self._find, self.open, self._key_of, self._inspect, self.found), query)
         return await self._find(query)
 
     async def _find(self, query: SearchQuery) -> Page:

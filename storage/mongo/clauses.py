@@ -28,6 +28,7 @@ from domain.search import (
 )
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Document
+from storage.mongo.found_words import may_be_found
 from storage.mongo.index_entries import bound
 
 NOTHING: Document = {"_id": {"$in": []}}
@@ -57,8 +58,13 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
             return {"$and": parts} if parts else EVERYTHING
         case AnyOf(conditions):
             return _any([clause(each, resource_type, tokens, leads=leads) for each in conditions])
-        case Words(words):
-            return {"words": {"$bitsAllSet": tokens.sieve(words)}}
+        case Words(words, found):
+            if not found:
+                return {"words": {"$bitsAllSet": tokens.sieve(words)}}
+            own = [{"words": {"$bitsAllSet": tokens.sieve([word])}} for word in words]
+            return {
+                "$and": [{"$or": [mine, may_be_found(word, tokens)]} for mine, word in zip(own, words, strict=True)]
+            }
         case IdIn(ids, negated) if resource_type == ANY_TYPE:
             return {"id": {"$nin" if negated else "$in": list(ids)}}
         case IdIn(ids, negated):

@@ -80,6 +80,8 @@ class ResourceDocument(TypedDict, total=False):
     ties: Sequence[
         FhirJson
     ]  # plain: who it relates to whom {a: actor, b: bond, p: about, l, h: times, c: consent rule}
+    found: bytes  # tokens: one of the words of its documents, of one of three sizes; absent without
+    found_words: bytes  # sealed at "chartvault/1|Patient/123/4/found": those words
     outline: FhirJson  # plain: the de-identified FHIR-shaped part
 
 

@@ -23,6 +23,7 @@ from domain.errors import NotFound
 from domain.ports import AuditTrail
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.progress import Progress, unseen
+from storage.mongo import found_words
 from storage.mongo.client import Database
 from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
@@ -32,7 +33,7 @@ from storage.mongo.tombstones import Tombstone, compartment_of, write_tombstone
 BATCH = 200
 COMMIT_SECONDS = 15.0
 """A commit prepared with a key in the last moment of its life may take this much longer to be durable."""
-PROTECTED_FIELDS = ("key", "sealed", *FIELDS, "outline")
+PROTECTED_FIELDS = ("key", "sealed", *FIELDS, *found_words.FIELDS, "outline")
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -22,6 +22,7 @@ from storage.mongo.documents import (
     document_hash,
     encode_document,
 )
+from storage.mongo.found_words import found_fields
 from storage.mongo.index_entries import index_entries, new_place, ties
 
 NOTHING = Description()
@@ -163,6 +164,9 @@ def _documents(
         current["sealed"] = sealed
         current |= index_entries(revision.key.type, described, keyring.service.tokens)
         current["outline"] = described.outline
+        if described.found:
+            key = keys[patient_owner(described.patient)]
+            current |= found_fields(described.found, key, version_name, keyring.service.tokens)
     return raw, encode_document(current)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from domain.candidates import MAX_OPENED, Page, needs_opening
 from domain.errors import DomainError
@@ -17,6 +18,8 @@ from domain.search import HistoryQuery, SearchQuery
 from storage.crypto.keys import Keyring
 from storage.mongo.client import Database
 from storage.mongo.commits import Commits
+from storage.mongo.documents import RESOURCES
+from storage.mongo.found_words import found_of
 from storage.mongo.history import HISTORY_MS, Histories, Versions
 from storage.mongo.idempotency import Idempotency
 from storage.mongo.joins import Joins, Owners
@@ -42,8 +45,14 @@ class MongoRevisionStore:
         history_ms: int = HISTORY_MS,
     ) -> None:
         self._reads = Reads(database, keyring)
+        self._found = partial(found_of, database[RESOURCES], keyring)
         self._searches = Searches(
-            database, keyring.service.tokens, open=self._reads.open, inspect=inspect, search_ms=search_ms
+            database,
+            keyring.service.tokens,
+            open=self._reads.open,
+            inspect=inspect,
+            found=self._found,
+            search_ms=search_ms,
         )
         self._walks = Walks(database, search_ms=search_ms)
         self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
@@ -67,6 +76,9 @@ class MongoRevisionStore:
 
     async def open(self, stored: Sequence[Stored]) -> list[bytes | DomainError]:
         return await self._reads.open(stored)
+
+    async def found(self, stored: Sequence[Stored]) -> list[frozenset[str]]:
+        return await self._found(stored)
 
     async def find(self, query: SearchQuery) -> Page:
         return await self._searches.find(query)

@@ -114,12 +114,14 @@ async def _reseal(
     """Write the next version of each resource with the same content; one that changes meanwhile is left for later."""
     bases = [base for base in await store.newest_of(keys) if base is not None and not base.head.deleted]
     changes = []
-    for base, opened in zip(bases, await store.open(bases), strict=True):
+    contents, words = await store.open(bases), await store.found(bases)
+    for base, opened, found in zip(bases, contents, words, strict=True):
         if isinstance(opened, DomainError):
             raise opened
         content: FhirJson = _decode(opened)
         revision = next_revision(base.head.key, content, method="PUT", base=base, now=now)
-        changes.append(Change(revision, describe.describe(content, base.head.key), base))
+        description = msgspec.structs.replace(describe.describe(content, base.head.key), found=found)
+        changes.append(Change(revision, description, base))
     if not changes:
         return 0
     targets = tuple(change.revision.key.at(change.revision.version) for change in changes)

@@ -43,12 +43,14 @@ class Searches:
         *,
         open: Callable[[Sequence[Stored]], Awaitable[list[bytes | DomainError]]],
         inspect: Inspect | None = None,
+        found: Callable[[Sequence[Stored]], Awaitable[list[frozenset[str]]]] | None = None,
         search_ms: int = SEARCH_MS,
     ) -> None:
         self._resources = database[RESOURCES]
         self._tokens = tokens
         self._open = open
         self._inspect = inspect
+        self._found = found
         self._search_ms = search_ms
 
     async def find(self, query: SearchQuery) -> Page:
@@ -56,7 +58,7 @@ class Searches:
         if needs_opening(query):
             if self._inspect is None:
                 raise ValueError("this store was given nothing to look inside resources with")
-            return await find_opened(Source(self._find, self._open, key_of, self._inspect), query)
+            return await find_opened(Source(self._find, self._open, key_of, self._inspect, self._found), query)
         return await self._find(query)
 
     async def all(self, query: SearchQuery, limit: int) -> Sequence[Stored]:

@@ -10,7 +10,7 @@ import pytest
 
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
-from domain.search import AnyTerm, Condition, IdIn, Linked, OfPatients, PatientIn, SearchQuery, SortKey, Updated
+from domain.search import AnyTerm, Condition, IdIn, Linked, OfPatients, PatientIn, SearchQuery, SortKey, Updated, Words
 from tests.contracts.revision_store import create, found, update
 from tests.contracts.writes import at, change, code, deletion, new_key, write
 
@@ -222,3 +222,25 @@ class SearchingContract:
             assert [str(one.head.key) for one in rest] == found[number + 1 : number + 3]
         assert len(await store.compartment("x", types=["Device"], since=at(-4), after="", count=9)) == 1
         assert await store.compartment("z", types=types, since=None, after="", count=9) == []
+
+
+class FoundWordsContract:
+    """Words of documents, which stand in no content."""
+
+    async def test_words_of_documents_select_and_are_read_back(self, store: RevisionStore) -> None:
+        book = frozenset(f"w{number}" for number in range(3_000))
+        for key, words in (("page", frozenset({"ulcus", "w1"})), ("book", book), ("none", frozenset[str]())):
+            await create(store, ResourceKey("DocumentReference", key), patient="x", found=words)
+        for asked, expected in (("ulcus",), ["page"]), (("w1",), ["book", "page"]), (("w2999", "w5"), ["book"]):
+            query = SearchQuery("DocumentReference", (Words(asked, found=True),))
+            assert set(expected) <= set(await ids(store, query))
+        assert await ids(store, SearchQuery("DocumentReference", (Words(("ulcus",)),))) == []
+        stored = [await found(store, ResourceKey("DocumentReference", key)) for key in ("book", "none", "page")]
+        assert await store.found(stored) == [book, frozenset(), frozenset({"ulcus", "w1"})]
+
+    async def test_words_of_documents_go_with_the_version_they_were_given_to(self, store: RevisionStore) -> None:
+        key = ResourceKey("DocumentReference", "replaced")
+        first = await create(store, key, found=frozenset({"before"}))
+        await update(store, key, found=frozenset({"after"}))
+        assert await store.found([first, await found(store, key)]) == [frozenset(), frozenset({"after"})]
+        assert await ids(store, SearchQuery("DocumentReference", (Words(("before",), found=True),))) == []

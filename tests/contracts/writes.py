@@ -53,11 +53,12 @@ def change(
     patients: tuple[str, ...] | None = None,
     labels: tuple[str, ...] = (),
     now: datetime | None = None,
+    found: frozenset[str] = frozenset(),
 ) -> Change:
     content = {"resourceType": key.type, "text": text}
     revision = next_revision(key, content, method="PUT" if base else "POST", base=base, now=now or datetime.now(UTC))
     members = patients if patients is not None else () if patient is None else (patient,)
-    described = Description(terms=terms, scoped=scoped, patient=patient, patients=members, labels=labels)
+    described = Description(terms=terms, scoped=scoped, patient=patient, patients=members, labels=labels, found=found)
     return Change(revision, described, base)
 
 

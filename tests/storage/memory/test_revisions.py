@@ -8,7 +8,7 @@ from domain.errors import AuditUnavailable
 from storage.memory.audit import MemoryAuditTrail
 from storage.memory.revisions import MemoryRevisionStore
 from tests.contracts.revision_store import Erase, RevisionStoreContract
-from tests.contracts.searching import SearchingContract
+from tests.contracts.searching import FoundWordsContract, SearchingContract
 from tests.contracts.writes import change, new_key, write
 
 
@@ -29,7 +29,7 @@ class TestMemoryRevisionStore(RevisionStoreContract):
     pass
 
 
-class TestSearchingInMemory(SearchingContract):
+class TestSearchingInMemory(SearchingContract, FoundWordsContract):
     pass
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from storage.crypto.keys import Keyring
 from tests.contracts.revision_store import Erase, RevisionStoreContract
-from tests.contracts.searching import SearchingContract
+from tests.contracts.searching import FoundWordsContract, SearchingContract
 
 
 @pytest.fixture
@@ -26,5 +26,5 @@ class TestMongoRevisionStore(RevisionStoreContract):
     pass
 
 
-class TestSearchingMongo(SearchingContract):
+class TestSearchingMongo(SearchingContract, FoundWordsContract):
     pass
