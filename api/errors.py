@@ -52,6 +52,8 @@ def headers_of(error: errors.DomainError) -> dict[str, str]:
         }
     if isinstance(error, errors.Unauthenticated):
         return {"www-authenticate": 'Bearer realm="chartvault"'}
-    if isinstance(error, errors.Unavailable | errors.Throttled):
+    if isinstance(error, errors.Throttled):
+        return {"retry-after": str(error.retry_after)}
+    if isinstance(error, errors.Unavailable):
         return {"retry-after": "1"}
     return {}

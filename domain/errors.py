@@ -139,7 +139,13 @@ class TooSlow(DomainError):
 
 
 class Throttled(DomainError):
+    """`retry_after` is in seconds."""
+
     code = "throttled"
+
+    def __init__(self, message: str, *, reason: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, reason=reason)
+        self.retry_after = retry_after
 
 
 class VersionConflict(DomainError):

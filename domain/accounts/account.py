@@ -98,7 +98,8 @@ class Passkey(msgspec.Struct, frozen=True):
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """The proofs of one account's owner. `password` is a hash, `recovery` the hashes of unused recovery codes, `known`
-    the hashes of devices and networks the owner has logged in from, newest first."""
+    the hashes of devices and networks the owner has logged in from, newest first. `short` tells that the password is too
+    short to stand without a second factor."""
 
     account: str
     serial: int = 1
@@ -107,6 +108,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     recovery: tuple[bytes, ...] = ()
     passkeys: tuple[Passkey, ...] = ()
     known: tuple[bytes, ...] = ()
+    short: bool = False
 
     def __repr__(self) -> str:
         return f"Credentials({self.account})"

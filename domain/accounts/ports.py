@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from domain.access import Role
-from domain.accounts.account import Account, Credentials, Standing, Status
+from domain.accounts.account import Account, Credentials, Passkey, Standing, Status
 
 
 class AccountQuery(msgspec.Struct, frozen=True):
@@ -18,6 +19,7 @@ class AccountQuery(msgspec.Struct, frozen=True):
     status: Status | None = None
     text: str | None = None
     organizations: tuple[str, ...] | None = None
+    profile: str | None = None
 
     def __repr__(self) -> str:
         return f"AccountQuery({self.role}, {self.status})"
@@ -58,4 +60,140 @@ class Accounts(Protocol):
 
     async def replace_credentials(self, credentials: Credentials) -> None:
         """Store these in place of those with the serial before. Raises `VersionConflict` when somebody was faster."""
+        ...
+
+
+class Verdict(NamedTuple):
+    """Whether a password is right, and its hash by today's rules when the stored one is older."""
+
+    right: bool
+    renewed: str | None = None
+
+
+class Passwords(Protocol):
+    """Slow hashes, a few at a time. Implemented by `storage.crypto.passwords`."""
+
+    async def hash(self, password: str) -> str:
+        """The hash of a password. Raises `Throttled` when too many wait already."""
+        ...
+
+    async def check(self, password: str, hashed: str | None) -> Verdict:
+        """Compare; without a hash the same work is done and nothing is right. Raises `Throttled` as `hash` does."""
+        ...
+
+
+class Codes(Protocol):
+    """Time-based one-time codes (RFC 6238). Implemented by `storage.crypto.one_time_codes`."""
+
+    def new_secret(self) -> str: ...
+
+    def uri(self, secret: str, name: str) -> str:
+        """What an authenticator app reads from a QR code."""
+        ...
+
+    def step_of(self, secret: str, code: str, now: datetime) -> int | None:
+        """The time step the code is good for, the current one or a neighbour; `None` for a wrong code."""
+        ...
+
+
+class Ceremony(NamedTuple):
+    """The start of a WebAuthn ceremony: what the browser is given, and the challenge it must sign."""
+
+    options: str
+    challenge: bytes
+
+
+class Passkeys(Protocol):
+    """WebAuthn level 3 (https://www.w3.org/TR/webauthn-3/). Implemented by `storage.crypto.passkeys`.
+
+    What a browser answered is checked for challenge, origin, site, signature and user verification; whatever is wrong is
+    `Unauthenticated`.
+    """
+
+    def registration(self, account: Account, existing: Sequence[Passkey]) -> Ceremony: ...
+
+    def registered(self, answer: bytes, challenge: bytes, *, label: str, now: datetime) -> Passkey: ...
+
+    def assertion(self, allowed: Sequence[Passkey]) -> Ceremony: ...
+
+    def credential_id(self, answer: bytes) -> bytes:
+        """Which passkey the answer claims to be of."""
+        ...
+
+    def asserted(self, answer: bytes, challenge: bytes, passkey: Passkey) -> Passkey:
+        """The passkey as it stands after this use. A count that did not grow betrays a copy and is refused."""
+        ...
+
+
+TicketKind: TypeAlias = Literal["verify-email", "reset-password", "invitation", "second-factor", "enrolment", "passkey"]
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """What a token stands for: an account (none when it was issued for show), and what has to be remembered."""
+
+    account: str | None
+    data: bytes = b""
+
+    def __repr__(self) -> str:
+        return "Ticket(…)"
+
+
+class Tickets(Protocol):
+    """Random tokens that are good once, for a while; stored as hashes. Implemented by `storage.mongo.tickets`."""
+
+    async def issue(self, kind: TicketKind, ticket: Ticket, lifetime: timedelta) -> str: ...
+
+    async def look(self, kind: TicketKind, token: str) -> Ticket | None:
+        """What the token stands for; it stays good."""
+        ...
+
+    async def redeem(self, kind: TicketKind, token: str) -> Ticket | None:
+        """What the token stood for; of several who redeem it at once, one gets it."""
+        ...
+
+    async def revoke(self, account: str) -> None:
+        """End all tickets of an account."""
+        ...
+
+
+class Limit(NamedTuple):
+    """How many attempts are free, and how many there may be at all before only time or proof of the mailbox helps."""
+
+    name: str
+    free: int
+    most: int
+
+
+class Attempts(Protocol):
+    """Failed attempts in a row, shared by all processes. Implemented by `storage.mongo.attempts`."""
+
+    async def begin(self, limits: Sequence[Limit]) -> float:
+        """Count an attempt against each limit, as failed until `succeeded`; seconds to wait when one forbids it, else 0.
+
+        A refused attempt is not counted. The wait doubles with each attempt beyond the free ones, up to a quarter of an
+        hour, and is a day beyond `most`.
+        """
+        ...
+
+    async def succeeded(self, names: Sequence[str]) -> None:
+        """Forget the failures under these names."""
+        ...
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A mail. The subject is seen by every server on the way: it never says more than that there is something."""
+
+    to: str
+    subject: str
+    text: str
+
+    def __repr__(self) -> str:
+        return "Letter(…)"
+
+
+class Mail(Protocol):
+    """Sends letters. Implemented by `storage.mail`."""
+
+    def post(self, letter: Letter) -> None:
+        """Send soon, and try again for a while; the caller does not wait, so that time tells nothing."""
         ...

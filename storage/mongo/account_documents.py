@@ -18,7 +18,7 @@ from storage.crypto.blind_index import TokenMaker
 from storage.crypto.sealing import SealingKey, open_sealed, place, seal
 from storage.mongo.client import Document
 
-ACCOUNTS, CREDENTIALS, REPLAYS = "accounts", "credentials", "replays"
+ACCOUNTS, CREDENTIALS, REPLAYS, TICKETS, ATTEMPTS = "accounts", "credentials", "replays", "tickets", "login_attempts"
 
 LONGEST_PREFIX = 12
 PLAIN = ("roles", "status", "asked", "profiles", "organizations", "version", "created", "updated")
@@ -61,6 +61,27 @@ class ReplayDocument(TypedDict, total=False):
     at: datetime  # plain: when the request began
     key: str  # plain: id of the key of the field below; absent while the request is under way
     sealed: bytes  # sealed at "chartvault/1|replays/<_id>": the answer
+
+
+class TicketDocument(TypedDict, total=False):
+    """`tickets`: tokens good once, from mails and between the steps of a login."""
+
+    _id: bytes  # SHA-256 of kind and token: 256 random bits, so nothing can be guessed from it
+    kind: str  # plain: "verify-email", "reset-password" …
+    account: str | None  # plain; null when it was made for an address nobody has, to take the same time
+    until: datetime  # plain: goes then
+    key: str  # plain: id of the key of the field below; absent without one
+    sealed: bytes  # sealed at "chartvault/1|tickets/<_id>": what has to be remembered meanwhile
+
+
+class AttemptDocument(TypedDict, total=False):
+    """`login_attempts`: failures in a row; gone after a day without."""
+
+    _id: bytes  # keyed hash of an address, alone or with a network
+    failures: int  # plain
+    at: datetime  # plain: of the last
+    until: datetime  # plain: until when the next is refused
+    refused: datetime | None  # plain: whether the last was refused, and until when
 
 
 class _Person(msgspec.Struct, array_like=True):

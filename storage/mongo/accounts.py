@@ -100,6 +100,8 @@ class MongoAccounts:
             selected["status"] = query.status
         if query.organizations is not None:
             selected["organizations"] = {"$in": list(query.organizations)}
+        if query.profile is not None:
+            selected["profiles"] = query.profile
         if query.text is not None:
             selected.update(self._named(query.text))
         with translated(SILENT):

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from storage.mongo.account_documents import ACCOUNTS, CREDENTIALS, REPLAYS
+from storage.mongo.account_documents import ACCOUNTS, ATTEMPTS, CREDENTIALS, REPLAYS, TICKETS
 from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
@@ -83,8 +83,16 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["terms", "_id"], name="terms"),
         # Lists by role, and whether anybody holds one.
         IndexModel(["roles", "status", "_id"], name="roles"),
+        # Who is this in the records.
+        IndexModel("profiles", name="profiles"),
     ),
     CREDENTIALS: (),
+    TICKETS: (
+        IndexModel("until", name="expiry", expireAfterSeconds=0),
+        # Ending all of an account.
+        IndexModel("account", name="account"),
+    ),
+    ATTEMPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     REPLAYS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),

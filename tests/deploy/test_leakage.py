@@ -13,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 
 from domain.accounts.account import Account, Credentials, Totp
+from domain.accounts.ports import Limit, Ticket
 from domain.audit import AuditEntry
 from domain.break_glass import Grant, Review
 from domain.identity import FhirJson, ResourceKey
@@ -28,6 +29,7 @@ from storage.crypto.keys import Keyring
 from storage.mongo import account_documents as people
 from storage.mongo import documents as d
 from storage.mongo.accounts import MongoAccounts
+from storage.mongo.attempts import MongoAttempts
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.jobs import MongoJobs
@@ -37,6 +39,7 @@ from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.session_documents import SESSIONS, SessionDocument
 from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import SIGNING_KEYS, MongoSigningKeys, SigningKeyDocument
+from storage.mongo.tickets import MongoTickets
 from storage.mongo.tombstones import ERASURES, Tombstone
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "LEAKAGE.md").read_text()
@@ -149,6 +152,8 @@ def stated_fields() -> dict[str, set[str]]:
         (SESSIONS, SessionDocument),
         (people.REPLAYS, people.ReplayDocument),
         (SIGNING_KEYS, SigningKeyDocument),
+        (people.TICKETS, people.TicketDocument),
+        (people.ATTEMPTS, people.AttemptDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -201,6 +206,9 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     sessions = MongoSessions(data, keyring, accounts, lambda: datetime.now(UTC))
     login = Login(account="a1", client="app", scope="user/*.rs", authenticated_at=1.0, label="Phone of Chalmers")
     await sessions.open(login, Lifetime(timedelta(hours=1), timedelta(hours=1)))
+    tickets = MongoTickets(data, keyring, lambda: datetime.now(UTC))
+    await tickets.issue("verify-email", Ticket("a1", b"1974-12-25"), timedelta(hours=1))
+    await MongoAttempts(data, keyring.service, lambda: datetime.now(UTC)).begin([Limit("Jim.Chalmers", 0, 9)])
     replays = MongoReplays(data, keyring, lambda: NOW)
     assert await replays.begin("Chalmers", b"f") is None
     await replays.keep("Chalmers", b"Jim Chalmers")

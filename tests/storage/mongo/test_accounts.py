@@ -135,6 +135,7 @@ async def test_credentials_of_one_person_do_not_open_for_another(
         (AccountQuery(text="A2@EXAMPLE.org"), ["a2"]),
         (AccountQuery(text="ind"), []),
         (AccountQuery(organizations=("Organization/1",)), ["a2"]),
+        (AccountQuery(profile="Practitioner/9"), ["a3"]),
     ],
 )
 async def test_lists_show_what_the_query_selects(
@@ -143,7 +144,7 @@ async def test_lists_show_what_the_query_selects(
     people = [
         account("a1", roles=("DOCTOR",)),
         account("a2", roles=("NURSE", "DOCTOR"), first_name="Ana", organizations=("Organization/1",)),
-        account("a3", status="DISABLED"),
+        account("a3", status="DISABLED", profiles=("Practitioner/9",)),
     ]
     for each in people:
         await accounts.add(each, Credentials(account=each.id))
