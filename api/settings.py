@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, field
@@ -21,7 +22,10 @@ _NOT_SETTINGS = frozenset(
     {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED")}
 )
 """Variables of the tests and of the client commands."""
-SECRETS = frozenset({"mongodb_uri", "kms_credentials"})
+SECRETS = frozenset({"mongodb_uri", "smtp_url", "kms_credentials"})
+
+MAIL_SCHEMES = frozenset({"smtps", "smtp", "smtp+insecure"})
+"""The last one is for tests: refused in production."""
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
@@ -101,6 +105,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         30.0
     )
 
+    front_url: Annotated[
+        str | None,
+        _says("Address of the front end that letters link to, where passkeys are used too. Default: the server's own."),
+    ] = None
+    smtp_url: Annotated[
+        str | None,
+        _says(
+            "Mail server: `smtps://name:password@host:465` or `smtp://…:587` (STARTTLS). Default: letters become files in "
+            "the data folder. Secret."
+        ),
+    ] = None
+    mail_from: Annotated[str, _says("Sender of letters.", min_length=3)] = "chartvault@localhost"
+
     max_resource_mb: Annotated[
         int, _says("Largest resource in a request, in MB; MongoDB stores up to 16 MB with index terms.", ge=1, le=15)
     ] = 15
@@ -133,6 +150,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return self.base_url.rstrip("/")
         host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/fhir"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of this server as clients see it."""
+        address = urlsplit(self.fhir_base)
+        return f"{address.scheme}://{address.netloc}"
+
+    @property
+    def front(self) -> str:
+        """Where people are: the front end, or this server. Without a slash at the end."""
+        return (self.front_url or self.origin).rstrip("/")
 
     @property
     def token_key_path(self) -> Path:
@@ -221,6 +249,10 @@ def _require_fit(settings: Settings) -> None:
     """Raise for settings that contradict each other, and in production for those that protect nothing."""
     if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
         raise UnusableSettings("CHARTVAULT_BASE_URL: an http or https URL is expected")
+    if settings.front_url is not None and not settings.front_url.startswith(("http://", "https://")):
+        raise UnusableSettings("CHARTVAULT_FRONT_URL: an http or https URL is expected")
+    if settings.smtp_url is not None and urlsplit(settings.smtp_url).scheme not in MAIL_SCHEMES:
+        raise UnusableSettings("CHARTVAULT_SMTP_URL: smtps:// or smtp:// is expected")
     if settings.page_size > settings.max_page_size:
         raise UnusableSettings("CHARTVAULT_PAGE_SIZE is larger than CHARTVAULT_MAX_PAGE_SIZE")
     if settings.database == settings.keys_database:
@@ -237,6 +269,8 @@ def _refused_in_production(settings: Settings) -> Iterator[str]:
         yield "CHARTVAULT_MONGODB_URI is not set; the embedded MongoDB is a single copy of the data"
     elif not _is_private(settings.mongodb_uri):
         yield "CHARTVAULT_MONGODB_URI does not ask for tls=true"
+    if settings.smtp_url is not None and settings.smtp_url.startswith("smtp+insecure:"):
+        yield "CHARTVAULT_SMTP_URL does not ask for TLS; letters hold tokens"
     if settings.base_url is None or not settings.base_url.startswith("https://"):
         yield "CHARTVAULT_BASE_URL is not an https URL; tokens and records would travel in clear"
 

@@ -63,5 +63,7 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         cursors=Cursors(opened.keyring.service.link_secret),
         replays=opened.replays,
         limits=V1Limits(seconds=settings.request_seconds, require_if_match=settings.require_if_match),
+        people=opened.people,
+        logins=logins(settings, opened),
     )
     return Surface(service, authenticator(settings, opened).authenticate, TABLE)

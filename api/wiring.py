@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from api.background import repeated
 from api.identifiers import new_id
+from api.logs import log
 from api.settings import Settings, UnusableSettings
 from api.signatures import Signatures
 from domain.access import Caller, parse_scopes
+from domain.accounts.people import People
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
 from domain.errors import Unavailable
@@ -52,6 +54,7 @@ from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import MongoSigningKeys
 from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
+from storage.people import Outside, people
 
 
 class Opened(NamedTuple):
@@ -71,6 +74,7 @@ class Opened(NamedTuple):
     replays: MongoReplays
     signatures: Signatures
     audit: MongoAuditReading
+    people: People
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -122,7 +126,10 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                 jobs = MongoJobs(database, keyring.service.tokens)
                 known = KnownParameters(parts, jobs, custom)
                 await known.refresh()
-                async with repeated("search parameters", known.refresh):
+                async with (
+                    repeated("search parameters", known.refresh),
+                    people(database, keyring, accounts, sessions, _outside(settings), clock=now, new_id=new_id) as folk,
+                ):
                     grants = MongoGrantBook(database, keyring, now)
                     yield Opened(
                         client,
@@ -139,6 +146,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                         MongoReplays(database, keyring, now),
                         signatures,
                         MongoAuditReading(database, keyring),
+                        folk,
                     )
             finally:
                 await sessions.close()
@@ -148,6 +156,18 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             await keyring.close()
     finally:
         await client.close()
+
+
+def _outside(settings: Settings) -> Outside:
+    """Where letters go and link to, and where passkeys are used."""
+    return Outside(
+        front=settings.front,
+        smtp_url=settings.smtp_url,
+        mail_folder=settings.data_dir / "mail",
+        sender=settings.mail_from,
+        origins=tuple(dict.fromkeys((settings.front, settings.origin))),
+        report=lambda failure: log.warning("a letter was not delivered", failure=failure),
+    )
 
 
 async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:

@@ -124,6 +124,7 @@ class _Row(NamedTuple):
     answers: Any = None
     status: int = 200
     public: bool = False
+    optional: bool = False
     streams: bool = False
     limit: int = BODY_BYTES
     replays: bool = False
@@ -131,8 +132,9 @@ class _Row(NamedTuple):
 
 class Endpoint(_Row):
     """`method` and `path` below `/api/v1` (`{name}` is a segment); `interaction` is its name in the audit; `answers` the
-    `View` it shows with `status`. `public` needs no token. `streams` leaves reading the body to the handler
-    (`visit.receive`). `replays` answers a repeated Idempotency-Key with the first result."""
+    `View` it shows with `status`. `public` needs no token, and looks at one that is there only if it is `optional`.
+    `streams` leaves reading the body to the handler (`visit.receive`). `replays` answers a repeated Idempotency-Key with
+    the first result."""
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

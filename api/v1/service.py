@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from api.logins import Logins
 from api.v1.cursors import Cursors
+from domain.accounts.people import People
 from domain.interactions.parts import Parts
 
 if TYPE_CHECKING:
@@ -29,3 +31,5 @@ class Service(NamedTuple):
     cursors: Cursors
     replays: Replays
     limits: Limits
+    people: People
+    logins: Logins

@@ -76,7 +76,7 @@ class Surface:
     async def _outcome(self, endpoint: Endpoint | None, found: Found | None, scope: Scope, visit: Visit) -> Outcome:
         """The answer, recorded."""
         try:
-            if endpoint is None or not endpoint.public:
+            if _needs_caller(endpoint, visit):
                 visit.caller = await self._authenticate(visit.header(b"authorization"), visit.caller.network)
             if found is None:
                 raise NotFound("There is nothing at this address")
@@ -134,6 +134,12 @@ class Surface:
         except DomainError as error:
             return problem_of(error, visit.request_id)
         return outcome
+
+
+def _needs_caller(endpoint: Endpoint | None, visit: Visit) -> bool:
+    if endpoint is None or not endpoint.public:
+        return True
+    return endpoint.optional and visit.header(b"authorization") is not None
 
 
 def anonymous(network: str | None) -> Caller:

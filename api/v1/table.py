@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from api.v1 import auth, passwords, second_factors, sessions, users
 from api.v1.endpoint import Endpoint
 
-TABLE: tuple[Endpoint, ...] = ()
+TABLE: tuple[Endpoint, ...] = (
+    *auth.ENDPOINTS,
+    *passwords.ENDPOINTS,
+    *second_factors.ENDPOINTS,
+    *sessions.ENDPOINTS,
+    *users.ENDPOINTS,
+)

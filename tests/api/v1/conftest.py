@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
+from aiosmtpd.smtp import SMTP
 from pymongo import MongoClient
 
 from api.settings import Settings
+from tests.api.conftest import started
+from tests.api.v1.clinic import Clinic, Mailbox
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +32,17 @@ def installation(
     )
     for dropped in (name, f"{name}_keys"):
         mongo_admin.drop_database(dropped)
+
+
+@pytest.fixture(scope="module")
+async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
+    """The application of this module, with a mail server."""
+    mailbox = Mailbox()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(mailbox), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = msgspec.structs.replace(installation, smtp_url=f"smtp+insecure://127.0.0.1:{port}")
+    async with started(settings) as app:
+        clinic = Clinic(app, mailbox)
+        async with clinic.web:
+            yield clinic
+    server.close()
