@@ -1,4 +1,4 @@
-"""The application: Litestar with the FHIR surface mounted at `/fhir`, `/api/v1`, the documentation, probes and metrics.
+"""The application: Litestar with the surfaces at `/fhir`, `/api/v1` and `/oauth`, the documentation, probes and metrics.
 
 `create_app` is the factory the server calls in each worker; it reads the settings from the environment. What it needs from
 storage is opened when the application starts and closed when it stops.
@@ -18,6 +18,8 @@ from api import docs, health, surfaces, wiring
 from api.background import repeated
 from api.fhir.surface import FhirSurface
 from api.logs import configure
+from api.oauth import well_known
+from api.oauth.surface import OAuthSurface
 from api.settings import Settings, load_settings
 from api.v1.surface import Surface
 
@@ -36,6 +38,13 @@ async def v1(scope: Scope, receive: Receive, send: Send) -> None:
     await surface(scope, receive, send)  # type: ignore[arg-type]
 
 
+@asgi("/oauth", is_mount=True, copy_scope=False)
+async def oauth(scope: Scope, receive: Receive, send: Send) -> None:
+    """Everything below `/oauth`."""
+    surface: OAuthSurface = scope["litestar_app"].state.oauth
+    await surface(scope, receive, send)  # type: ignore[arg-type]
+
+
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application for `settings`, by default those of the environment."""
     chosen = settings or load_settings()
@@ -47,12 +56,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
             app.state.fhir = surfaces.fhir_surface(chosen, parts)
             app.state.logins = surfaces.logins(chosen, parts)
             app.state.v1 = surfaces.v1_surface(chosen, parts)
+            app.state.oauth = surfaces.oauth_surface(chosen, parts)
+            app.state.settings = chosen
             app.state.ready = parts.ready
             async with repeated("jobs", parts.work), repeated("signing keys", parts.signatures.refresh):
                 yield
 
     return Litestar(
-        route_handlers=[fhir, v1, *docs.HANDLERS, *health.HANDLERS],
+        route_handlers=[fhir, v1, oauth, *well_known.HANDLERS, *docs.HANDLERS, *health.HANDLERS],
         lifespan=[open_parts],
         openapi_config=None,
         exception_handlers={HTTPException: _problem},

@@ -12,6 +12,9 @@ from typing import NoReturn
 import typer
 
 from api.commands.bench import bench
+from api.commands.clients import add as add_client
+from api.commands.clients import list_ as list_clients
+from api.commands.clients import remove as remove_client
 from api.commands.erase import erase
 from api.commands.explain import explain
 from api.commands.import_ import import_
@@ -63,6 +66,19 @@ keys.command(epilog=_examples("chartvault keys rotate"))(rotate)
 keys.command(epilog=_examples("chartvault keys reseal 01a1fa33-4fb8"))(reseal)
 keys.command(epilog=_examples("chartvault keys revoke"))(revoke)
 app.add_typer(keys, name="keys")
+clients = typer.Typer(help="Register apps and partner systems.", no_args_is_help=True)
+clients.command(
+    "add",
+    epilog=_examples(
+        "chartvault clients add 'Lab' --grant client_credentials --proof private_key_jwt --jwks lab.json "
+        "--scope 'system/Observation.cruds'",
+        "chartvault clients add 'My Health' --redirect-uri https://app.example/back "
+        "--grant authorization_code --grant refresh_token --scope 'openid fhirUser launch/patient patient/*.rs'",
+    ),
+)(add_client)
+clients.command("list", epilog=_examples("chartvault clients list"))(list_clients)
+clients.command("remove", epilog=_examples("chartvault clients remove 5NbkXq"))(remove_client)
+app.add_typer(clients, name="clients")
 app.command(
     "import",
     epilog=_examples(

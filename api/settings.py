@@ -163,6 +163,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.front_url or self.origin).rstrip("/")
 
     @property
+    def public_url(self) -> str:
+        """Where everything beside `/fhir` is, without a slash at the end; also our name as an issuer."""
+        base = self.fhir_base
+        return base.removesuffix("/fhir") if base.endswith("/fhir") else self.origin
+
+    @property
     def token_key_path(self) -> Path:
         return self.token_key or self.data_dir / "token-key.pem"
 

@@ -8,6 +8,10 @@ from api.fhir.release import capabilities
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
 from api.logins import Logins
+from api.oauth.key_sets import KeySets
+from api.oauth.service import Service as OAuthService
+from api.oauth.surface import OAuthSurface
+from api.oauth.table import ROUTES
 from api.settings import Settings
 from api.tokens import AccessTokens
 from api.trusted_keys import TrustedKeys
@@ -67,3 +71,24 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         logins=logins(settings, opened),
     )
     return Surface(service, authenticator(settings, opened).authenticate, TABLE)
+
+
+def oauth_surface(settings: Settings, opened: Opened) -> OAuthSurface:
+    """`/oauth` over what `opened` holds."""
+    return OAuthSurface(oauth_service(settings, opened), ROUTES)
+
+
+def oauth_service(settings: Settings, opened: Opened) -> OAuthService:
+    """What the OAuth endpoints, and the commands about clients, work with."""
+    return OAuthService(
+        parts=opened.parts,
+        settings=settings,
+        clients=opened.clients,
+        vouchers=opened.vouchers,
+        accounts=opened.accounts,
+        logins=logins(settings, opened),
+        tokens=AccessTokens(settings, opened.signatures),
+        signatures=opened.signatures,
+        authenticator=authenticator(settings, opened),
+        key_sets=KeySets(),
+    )

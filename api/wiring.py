@@ -42,6 +42,7 @@ from storage.mongo.accounts import MongoAccounts
 from storage.mongo.audit import MongoAuditTrail
 from storage.mongo.audit_reading import MongoAuditReading
 from storage.mongo.break_glass import MongoGrantBook
+from storage.mongo.clients import MongoClients
 from storage.mongo.erasure import erase_patient
 from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
@@ -54,6 +55,7 @@ from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import MongoSigningKeys
 from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
+from storage.mongo.vouchers import MongoVouchers
 from storage.people import Outside, people
 
 
@@ -75,6 +77,8 @@ class Opened(NamedTuple):
     signatures: Signatures
     audit: MongoAuditReading
     people: People
+    clients: MongoClients
+    vouchers: MongoVouchers
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -147,6 +151,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                         signatures,
                         MongoAuditReading(database, keyring),
                         folk,
+                        MongoClients(database, keyring.service, now),
+                        MongoVouchers(database, keyring, now),
                     )
             finally:
                 await sessions.close()

@@ -41,6 +41,7 @@ OPERATIONS: Mapping[str, Sequence[tuple[str, str]]] = {
 }
 """Operations of single types, each with the canonical URL of its definition."""
 COMPARTMENTS = ("patient", "encounter", "practitioner", "relatedPerson", "device")
+OAUTH_ENDPOINTS = ("authorize", "token", "register", "introspect", "revoke")
 MAX_ADDRESSES = 16
 
 
@@ -99,7 +100,7 @@ class Capabilities:
             "rest": [
                 {
                     "mode": "server",
-                    "security": {"description": "Every request but this one needs a signed bearer token."},
+                    "security": _security(base),
                     "resource": self._resources,
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
                     "operation": [{"name": "reindex", "definition": REINDEX}],
@@ -107,6 +108,25 @@ class Capabilities:
                 }
             ],
         }
+
+
+def _security(base: str) -> FhirJson:
+    """How to get a token, as clients older than `.well-known/smart-configuration` look for it.
+
+    https://hl7.org/fhir/smart-app-launch/STU1/conformance/index.html#using-cs
+    """
+    root = f"{base.removesuffix('/fhir')}/oauth"
+    system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+    return {
+        "extension": [
+            {
+                "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                "extension": [{"url": name, "valueUri": f"{root}/{name}"} for name in OAUTH_ENDPOINTS],
+            }
+        ],
+        "service": [{"coding": [{"system": system, "code": "SMART-on-FHIR"}], "text": "OAuth 2.0, SMART App Launch 2"}],
+        "description": "Every request but this one needs a signed bearer token.",
+    }
 
 
 def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:

@@ -14,11 +14,13 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from storage.mongo.account_documents import ACCOUNTS, ATTEMPTS, CREDENTIALS, REPLAYS, TICKETS
 from storage.mongo.client import Database
+from storage.mongo.clients import CLIENTS
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
 from storage.mongo.oversight_documents import BREAK_GLASS, RELATIONS
 from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
+from storage.mongo.vouchers import VOUCHERS
 
 DAY_SECONDS = 86_400
 INDEX_NOT_FOUND = 27
@@ -102,6 +104,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("expires", name="expiry", expireAfterSeconds=0),
     ),
     SIGNING_KEYS: (),
+    CLIENTS: (),
+    VOUCHERS: (IndexModel("expires", name="expiry", expireAfterSeconds=0),),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 import typer.testing
 
 from api.auth import Authenticator
-from api.cli import app, keys
+from api.cli import app, clients, keys
 from api.commands.options import duration_seconds
 from api.settings import load_settings
 from api.trusted_keys import TrustedKeys
@@ -19,7 +19,7 @@ from api.trusted_keys import TrustedKeys
 PROJECT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     f"{prefix}{command.name or getattr(command.callback, '__name__', '')}"
-    for prefix, group in (("", app), ("keys ", keys))
+    for prefix, group in (("", app), ("keys ", keys), ("clients ", clients))
     for command in group.registered_commands
 ]
 

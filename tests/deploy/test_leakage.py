@@ -16,6 +16,7 @@ from domain.accounts.account import Account, Credentials, Totp
 from domain.accounts.ports import Limit, Ticket
 from domain.audit import AuditEntry
 from domain.break_glass import Grant, Review
+from domain.clients import Client
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.protection import Protection
@@ -32,6 +33,7 @@ from storage.mongo.accounts import MongoAccounts
 from storage.mongo.attempts import MongoAttempts
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
+from storage.mongo.clients import CLIENTS, ClientDocument, MongoClients
 from storage.mongo.jobs import MongoJobs
 from storage.mongo.oversight_documents import BREAK_GLASS, RELATIONS, BreakGlassDocument, RelationDocument
 from storage.mongo.replays import MongoReplays
@@ -41,6 +43,7 @@ from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import SIGNING_KEYS, MongoSigningKeys, SigningKeyDocument
 from storage.mongo.tickets import MongoTickets
 from storage.mongo.tombstones import ERASURES, Tombstone
+from storage.mongo.vouchers import VOUCHERS, MongoVouchers, VoucherDocument
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "LEAKAGE.md").read_text()
 NAMED = set(re.findall(r"`([^`]+)`", STATEMENT))
@@ -154,6 +157,8 @@ def stated_fields() -> dict[str, set[str]]:
         (SIGNING_KEYS, SigningKeyDocument),
         (people.TICKETS, people.TicketDocument),
         (people.ATTEMPTS, people.AttemptDocument),
+        (CLIENTS, ClientDocument),
+        (VOUCHERS, VoucherDocument),
         (ERASURES, Tombstone),
     ],
 )
@@ -214,6 +219,20 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     await replays.keep("Chalmers", b"Jim Chalmers")
     row = KeyRow(use="id", number=1, id="k1", algorithm="RS256", private=b"Prosperous", since=NOW)
     assert await MongoSigningKeys(data, keyring).add(row)
+    client = Client(
+        id="app",
+        name="App",
+        proof="client_secret_basic",
+        grants=("refresh_token",),
+        scope="openid",
+        created=NOW,
+        created_by="a1",
+    )
+    await MongoClients(data, keyring.service, lambda: NOW).add(client, "Prosperous")
+    vouchers = MongoVouchers(data, keyring, lambda: NOW)
+    assert await vouchers.put("code", "Chalmers", b"Jim Chalmers", expires=datetime.now(UTC) + timedelta(hours=1))
+    assert await vouchers.take("code", "Chalmers")
+    assert await vouchers.bind("code", "Chalmers", "s1")
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None

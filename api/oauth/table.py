@@ -1,0 +1,17 @@
+"""Every OAuth endpoint."""
+
+from __future__ import annotations
+
+from api.oauth.discovery import key_set
+from api.oauth.registration import register
+from api.oauth.surface import Route, Routes
+from api.oauth.token import token
+from api.oauth.token_state import introspect, revoke
+
+ROUTES: Routes = {
+    "token": {"POST": Route(token, "token")},
+    "revoke": {"POST": Route(revoke, "token-revoke")},
+    "introspect": {"POST": Route(introspect, "token-introspect")},
+    "register": {"POST": Route(register, "client-register")},
+    "jwks": {"GET": Route(key_set, "jwks", recorded=False)},
+}
