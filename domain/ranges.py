@@ -62,9 +62,34 @@ def hull(boxes: Sequence[Box]) -> Box:
     )
 
 
-def both_ends(box: Box) -> Box:
-    """The box of an interval that is one number: each end keeps to the bounds of both."""
-    starts = [bound for bound in (box.low_from, box.high_from) if bound is not None]
-    ends = [bound for bound in (box.low_to, box.high_to) if bound is not None]
-    low, high = max(starts, default=None), min(ends, default=None)
-    return Box(low, high, low, high)
+def narrowed(box: Box, width: int | None) -> Box:
+    """The same box for intervals of at most this width (0: numbers): each end keeps to what the other's bounds allow."""
+    box = hull([box])
+    if width is None:
+        return box
+    low_from, high_to = box.low_from, box.high_to
+    if box.high_from is not None:
+        # Nothing is subtracted from a decimal: it would be rounded.
+        earliest = box.high_from - width if width else box.high_from
+        low_from = earliest if low_from is None else max(low_from, earliest)
+    if box.low_to is not None:
+        latest = box.low_to + width if width else box.low_to
+        high_to = latest if high_to is None else min(high_to, latest)
+    return Box(low_from, box.low_to, box.high_from, high_to)
+
+
+def meet(one: Box, other: Box) -> Box | None:
+    """What lies in both boxes; `None` when nothing can."""
+
+    def last(*bounds: Number | None) -> Number | None:
+        return max((bound for bound in bounds if bound is not None), default=None)
+
+    def first(*bounds: Number | None) -> Number | None:
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    low_from, low_to = last(one.low_from, other.low_from), first(one.low_to, other.low_to)
+    high_from, high_to = last(one.high_from, other.high_from), first(one.high_to, other.high_to)
+    for start, end in ((low_from, low_to), (high_from, high_to), (low_from, high_to)):
+        if start is not None and end is not None and start >= end:
+            return None
+    return Box(low_from, low_to, high_from, high_to)

@@ -50,20 +50,22 @@ class AnyTerm(msgspec.Struct, frozen=True, tag=True):
 class RangeTest(msgspec.Struct, frozen=True):
     """A range at one of `paths` that lies in `box` and carries every one of `keys`, the most telling one first.
 
-    `points`: all ranges at these paths start where they end, so what is asked of one end is asked of the other.
+    `points`: all ranges at these paths start where they end. `times`: they are times, in microseconds.
     """
 
     paths: tuple[str, ...]
     box: Box
     keys: tuple[IndexTerm, ...] = ()
     points: bool = False
+    times: bool = False
 
 
 class InRange(msgspec.Struct, frozen=True, tag=True):
-    """Resources with a range that passes one of `tests`."""
+    """Resources with a range that passes one of `tests`. `single`: no resource has more than one at their paths."""
 
     tests: tuple[RangeTest, ...]
     rank: int = 6
+    single: bool = False
 
 
 class AllOf(msgspec.Struct, frozen=True, tag=True):
@@ -166,17 +168,15 @@ class NoneOf(msgspec.Struct, frozen=True, tag=True):
 
 
 class OfPatients(msgspec.Struct, frozen=True, tag=True):
-    """Resources about one of `patients` (ids; `None`: about any) that carry at least one of the scoped `terms`.
-
-    Only types that say in one element whose they are have such terms: there the plain owner answers for the reference.
-    """
+    """Resources about one of `patients` (ids; `None`: any) that carry at least one of the scoped `terms`. Only types that
+    say in one element whose they are have such terms: there the plain owner answers for the reference."""
 
     patients: tuple[str, ...] | None
     terms: tuple[IndexTerm, ...]
     rank: int = 1
 
     def __repr__(self) -> str:
-        return f"OfPatients({len(self.terms)} terms, rank={self.rank})"
+        return f"OfPatients({len(self.terms)} terms)"
 
 
 class Linked(msgspec.Struct, frozen=True, tag=True):

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from domain.ranges import Box
 from domain.search import AllOf, AnyOf, AnyTerm, Condition, InRange, Opened, RangeTest, term
-from fhir_mapping.range_paths import is_personal, is_sealed, paths
+from fhir_mapping.range_paths import is_personal, is_sealed, is_single, paths
 from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values import calendar, moments, number, quantity
 from fhir_mapping.search_values.forms import PRESENT, Form, terms
@@ -26,7 +26,8 @@ def condition(parameter: SearchParameter, values: Sequence[str], now: datetime) 
         found = tuple(dict.fromkeys(box for boxes in asked for box in boxes))
         if is_personal(parameter):
             return _calendar(code, found, values)
-        return InRange(tuple(RangeTest(paths(parameter), box) for box in found))
+        tests = tuple(RangeTest(paths(parameter), box, times=True) for box in found)
+        return InRange(tests, single=is_single(parameter))
     if parameter.kind == "number":
         numbers = [quantity.Wanted(number.boxes(*number.asked(code, value)), quantity.ANY) for value in values]
         return InRange(tuple(test for each in numbers for test in quantity_tests(each, paths(parameter))))

@@ -78,12 +78,12 @@ def leading(resource_type: str) -> str | None:
     parameters = parameters_of(resource_type)
     for code in _LEADING:
         parameter = parameters.get(code)
-        if parameter is not None and parameter.kind == "date" and parameter.routes and _single(parameter):
+        if parameter is not None and parameter.kind == "date" and parameter.routes and is_single(parameter):
             return code
     return None
 
 
-def _single(parameter: SearchParameter) -> bool:
+def is_single(parameter: SearchParameter) -> bool:
     """Whether a resource has at most one value: no list on the way, and routes that exclude each other."""
     routes = parameter.routes or ()
     choices = {_choice(parameter.resource_type, route) for route in routes}

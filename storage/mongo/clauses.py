@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from domain.ranges import MOMENT, Box, both_ends, hull
+from domain.ranges import MOMENT, Box, hull
 from domain.search import (
     AllOf,
     AnyOf,
@@ -30,6 +30,7 @@ from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Document
 from storage.mongo.found_words import may_be_found
 from storage.mongo.index_entries import bound
+from storage.mongo.reaches import REACHES, UNDATED, boxes_of, places_of
 
 NOTHING: Document = {"_id": {"$in": []}}
 EVERYTHING: Document = {}
@@ -105,6 +106,22 @@ def _ranges(tests: Sequence[RangeTest], resource_type: str, tokens: TokenMaker) 
     return {"$and": [bounds, alternatives]} if bounds else alternatives
 
 
+def moments(tests: Sequence[RangeTest] | None, resource_type: str, start: Sequence[Document]) -> Document:
+    """Live resources whose leading date passes one of `tests` (`None`: all, those without one too) and that come after
+    `start`: stretches of its index."""
+    if tests is None:
+        return {
+            "$and": [{"type": resource_type, "reach": {"$in": [*(each.number for each in REACHES), UNDATED]}}, *start]
+        }
+    stretches = [(reach, box) for test in tests for reach, box in boxes_of(test.box)]
+    return _any(
+        [
+            {"$and": [{"type": resource_type, "reach": reach.number, **_ends(box, "low", "high")}, *start]}
+            for reach, box in stretches
+        ]
+    )
+
+
 def _any(parts: list[Document]) -> Document:
     if not parts:
         return NOTHING
@@ -114,19 +131,24 @@ def _any(parts: list[Document]) -> Document:
 def _range(test: RangeTest, resource_type: str, tokens: TokenMaker) -> Document:
     found: list[Document] = []
     if MOMENT in test.paths:
-        found.append(_ends(test.box, "low", "high") or {"low": {"$exists": True}})
-    found += [range_clause(test, path, resource_type, tokens) for path in test.paths if path != MOMENT]
+        # What one end says of the other is said too: it keeps the walk along the index short.
+        found.append(_ends(hull([test.box]), "low", "high") or {"low": {"$exists": True}})
+    for path in test.paths:
+        if path != MOMENT:
+            found += [range_clause(test, place, resource_type, tokens) for place in places_of(test, path)]
     return _any(found)
 
 
-def range_clause(test: RangeTest, path: str, resource_type: str, tokens: TokenMaker, *more: Document) -> Document:
-    """A range at one path; `more` is also asked of it. One key leads the index, the others only filter."""
+def range_clause(
+    test: RangeTest, place: tuple[str, Box], resource_type: str, tokens: TokenMaker, *more: Document
+) -> Document:
+    """A range filed at one place; `more` is also asked of it. One key leads the index, the others only filter."""
+    path, box = place
     element: Document = {"p": path}
     keys = tokens.tokens(resource_type, test.keys)
     if keys:
         element["k"] = keys[0]
     others: list[Document] = [{"$nor": [{"k": {"$ne": key}}]} for key in keys[1:]]
-    box = both_ends(test.box) if test.points else test.box
     inside = (
         {"$and": [element | _ends(box, "l", "h"), *others, *more]} if others or more else element | _ends(box, "l", "h")
     )
@@ -135,8 +157,7 @@ def range_clause(test: RangeTest, path: str, resource_type: str, tokens: TokenMa
 
 
 def _ends(box: Box, low: str, high: str) -> Document:
-    """Bounds of both ends. What one end says of the other is said too: it keeps the walk along the index short."""
-    box = hull([box])
+    """Bounds of both ends."""
     ends = {low: _between(box.low_from, box.low_to), high: _between(box.high_from, box.high_to)}
     return {name: bounds for name, bounds in ends.items() if bounds}
 

@@ -73,9 +73,12 @@ class ResourceDocument(TypedDict, total=False):
     terms: Sequence[bytes]  # tokens: one of 8 bytes per searchable value
     marks: Sequence[bytes]  # tokens of what selects too much to be indexed: presence, code systems
     scoped: Sequence[bytes]  # tokens of coded values, only where `patient` is whom the resource says it is about
+    reach: int  # plain: how long the leading date lasts, in classes (`storage/mongo/reaches.py`)
     low: float  # plain: start of the leading date in microseconds since 1970; absent without one; never of a person
     high: float  # plain: its end
-    ranges: Sequence[FhirJson]  # plain: {p: element, l, h: low and high end}, {k: tokens of unit and code}
+    ranges: Sequence[
+        FhirJson
+    ]  # plain: {p: element and class of times, l, h: low and high end}, {k: tokens of unit and code}
     words: bytes  # tokens: a Bloom filter of the words of its texts
     ties: Sequence[
         FhirJson

@@ -20,8 +20,9 @@ from domain.identity import FhirJson
 from domain.revision import Description, Range
 from domain.ties import Tie
 from storage.crypto.blind_index import TokenMaker
+from storage.mongo.reaches import UNDATED, reach_of
 
-FIELDS = ("terms", "marks", "scoped", "low", "high", "ranges", "words", "ties")
+FIELDS = ("terms", "marks", "scoped", "reach", "low", "high", "ranges", "words", "ties")
 """What index entries a `resources` document may hold."""
 _EPOCH_MS = 1_577_836_800_000
 """2020: 41 bits of milliseconds from here last until 2089."""
@@ -36,7 +37,9 @@ def index_entries(resource_type: str, described: Description, tokens: TokenMaker
         entries["marks"] = sorted(tokens.tokens(resource_type, described.marks))
     if described.scoped:
         entries["scoped"] = sorted(tokens.tokens(resource_type, described.scoped))
+    entries["reach"] = UNDATED
     if described.moment is not None:
+        entries["reach"] = reach_of(*described.moment).number
         entries["low"], entries["high"] = low_end(described.moment[0]), high_end(described.moment[1])
     if described.ranges:
         entries["ranges"] = [_range(resource_type, each, tokens) for each in described.ranges]
@@ -48,7 +51,9 @@ def index_entries(resource_type: str, described: Description, tokens: TokenMaker
 
 
 def _range(resource_type: str, found: Range, tokens: TokenMaker) -> FhirJson:
-    entry: FhirJson = {"p": found.path, "l": low_end(found.low), "h": high_end(found.high)}
+    # Only times have no unit.
+    path = found.path if found.keys else reach_of(found.low, found.high).mark + found.path
+    entry: FhirJson = {"p": path, "l": low_end(found.low), "h": high_end(found.high)}
     if found.keys:
         entry["k"] = sorted(tokens.tokens(resource_type, found.keys))
     return entry

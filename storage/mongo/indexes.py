@@ -26,6 +26,7 @@ DAY_SECONDS = 86_400
 INDEX_NOT_FOUND = 27
 
 HAS_SCOPED: Mapping[str, Any] = {"partialFilterExpression": {"scoped": {"$exists": True}}}
+IS_LIVE: Mapping[str, Any] = {"partialFilterExpression": {"reach": {"$exists": True}}}
 HAS_RANGES: Mapping[str, Any] = {"partialFilterExpression": {"ranges.p": {"$exists": True}}}
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -36,8 +37,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["terms", "place"], name="terms"),
         # A value together with a patient, newest first; whose resources have a value, patient by patient.
         IndexModel(["scoped", "patient", ("low", -1), "place", "high"], name="scoped", **HAS_SCOPED),
-        # By the leading date of a type, and sorted by it.
-        IndexModel(["type", ("low", -1), "place", "high"], name="moment", partialFilterExpression={"deleted": False}),
+        # By the leading date of a type, and sorted by it; live resources only. Nothing but the index is needed to count.
+        IndexModel(["type", "reach", ("low", -1), "place", "high"], name="moment", **IS_LIVE),
         # Other dates, numbers, quantities and composites with them: one entry for each key of a range.
         IndexModel(["type", "ranges.p", "ranges.k", "ranges.l", "ranges.h", "place"], name="ranges", **HAS_RANGES),
         # `_lastUpdated`, as condition and as sort; the number of live resources of a type.

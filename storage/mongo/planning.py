@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from domain.ranges import MOMENT
+import msgspec
+
+from domain.ranges import MOMENT, meet
 from domain.ranking import FEW_PATIENTS, in_order, rank_of
 from domain.search import (
     AllOf,
@@ -27,12 +29,14 @@ from domain.search import (
     Updated,
 )
 from storage.crypto.blind_index import TokenMaker
-from storage.mongo.clauses import clause
+from storage.mongo.clauses import clause, moments
 from storage.mongo.client import Document
 from storage.mongo.range_walk import Walk
 
 Index: TypeAlias = Literal["_id_", "terms", "scoped", "moment", "ranges", "compartments", "updated"]
 Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "patient", "place"]
+MOST_MEETINGS = 100
+"""Alternatives that two conditions on one time may become."""
 COMMON = 7
 """From this rank on a condition selects so much that walking an index in the order asked for is better."""
 _OWN_ORDER: dict[Index, Order] = {
@@ -52,27 +56,22 @@ _ASKED: dict[str, tuple[Order, Index]] = {
 
 
 class Plan(NamedTuple):
-    """A filter, the index that leads, and the order of the pages. `start` are the clauses after the page key.
+    """The filter of all pages and that of this one, their order, and the index that leads.
 
     With a `walk`, the pages are in the order of the numbers, and `rest` is the filter without them.
     """
 
     filter: Document
-    start: Sequence[Document]
+    page: Document
     sort: list[tuple[str, int]]
     lead: Index
     walk: Walk | None = None
     rest: Sequence[Document] = ()
 
-    @property
-    def page(self) -> Document:
-        """The filter of this page."""
-        return {"$and": [*self.filter["$and"], *self.start]} if self.start else self.filter
-
 
 def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     """How to answer a query whose chains are solved and which needs nothing opened."""
-    conditions = in_order(_flat(query.conditions))
+    conditions = in_order(_met(_flat(query.conditions)))
     leader = next((each for each in conditions if _index_of(each) is not None), None)
     index: Index = "_id_" if leader is None else _index_of(leader) or "_id_"
     order: Order = "patient" if _is_of_several(leader) else _OWN_ORDER[index]
@@ -80,18 +79,26 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
         order, sorted_index = _ASKED[query.sort]
         if leader is None or (rank_of(leader) >= COMMON and index != "scoped"):
             index, leader = sorted_index, None
-    first = [] if leader is None else [clause(leader, query.type, tokens)]
     clauses = [clause(each, query.type, tokens, leads=False) for each in conditions if each is not leader]
     if index == "_id_":
         # "0" is the character after "/": the range is exactly the names "Type/…".
         clauses.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
-    if index not in ("terms", "scoped"):  # Tokens hold the type, and only live resources have them.
+    if index not in ("terms", "scoped", "moment"):  # Tokens hold the type, and only live resources have them.
         clauses.append({"type": query.type, "deleted": False})
     rest = [each for each in clauses if each]
-    filter_ = {"$and": [*(each for each in first if each), *rest]}
+    if index == "moment":
+        tests = leader.tests if isinstance(leader, InRange) else None
+        filter_, page = (_every(moments(tests, query.type, start), *rest) for start in ([], _start(query, order)))
+        return Plan(filter_, page, _sort(order), index)
+    first = [] if leader is None else [clause(leader, query.type, tokens)]
+    filter_ = _every(*first, *rest)
     if index == "ranges" and query.sort == "place" and isinstance(leader, InRange):
-        return Plan(filter_, (), [], index, Walk(leader, query.type, tokens), rest)
-    return Plan(filter_, _start(query, order), _sort(order), index)
+        return Plan(filter_, filter_, [], index, Walk(leader, query.type, tokens), rest)
+    return Plan(filter_, _every(*first, *rest, *_start(query, order)), _sort(order), index)
+
+
+def _every(*clauses: Document) -> Document:
+    return {"$and": [each for each in clauses if each]}
 
 
 def filter_of(query: SearchQuery, tokens: TokenMaker) -> Document:
@@ -104,6 +111,31 @@ def _flat(conditions: Sequence[Condition]) -> list[Condition]:
     for condition in conditions:
         found += _flat(condition.conditions) if isinstance(condition, AllOf) else [condition]
     return found
+
+
+def _met(conditions: Sequence[Condition]) -> list[Condition]:
+    """Conditions on the one time of a resource (`date=ge2020&date=lt2021`) as one: both its bounds lead the index."""
+    found: list[Condition] = []
+    for condition in conditions:
+        at, both = next(((at, both) for at, each in enumerate(found) if (both := _both(each, condition))), (None, None))
+        if at is None or both is None:
+            found.append(condition)
+        else:
+            found[at] = both
+    return found
+
+
+def _both(one: Condition, other: Condition) -> InRange | None:
+    """Two ranges of one element that has one value; `None` for anything else."""
+    if not (isinstance(one, InRange) and isinstance(other, InRange) and one.single and other.single):
+        return None
+    if {test.paths for test in one.tests} != {test.paths for test in other.tests}:
+        return None
+    if len(one.tests) * len(other.tests) > MOST_MEETINGS:
+        return None
+    pairs = [(test, meet(test.box, each.box)) for test in one.tests for each in other.tests]
+    tests = tuple(msgspec.structs.replace(test, box=box) for test, box in pairs if box is not None)
+    return msgspec.structs.replace(one, tests=tests)
 
 
 def _index_of(condition: Condition) -> Index | None:

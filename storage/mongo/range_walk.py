@@ -21,6 +21,7 @@ from domain.search import InRange, PageKey, RangeTest
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.clauses import range_clause
 from storage.mongo.client import Document
+from storage.mongo.reaches import places_of
 
 
 class Position(NamedTuple):
@@ -38,7 +39,13 @@ class Walk:
     def __init__(self, condition: InRange, resource_type: str, tokens: TokenMaker) -> None:
         self._type = resource_type
         self._tokens = tokens
-        self._stretches = [(test, path) for test in condition.tests for path in test.paths if path != MOMENT]
+        self._stretches = [
+            (test, place)
+            for test in condition.tests
+            for path in test.paths
+            if path != MOMENT
+            for place in places_of(test, path)
+        ]
         self._keys = {id(test): tokens.tokens(resource_type, test.keys) for test in condition.tests}
 
     def __len__(self) -> int:
@@ -60,12 +67,12 @@ class Walk:
         ]
 
     def _clause(self, number: int, *more: Document) -> Document:
-        test, path = self._stretches[number]
-        return range_clause(test, path, self._type, self._tokens, *more)
+        test, place = self._stretches[number]
+        return range_clause(test, place, self._type, self._tokens, *more)
 
     def position(self, number: int, document: Mapping[str, Any]) -> Position:
         """Where a resource stands in a stretch: at its first entry there."""
-        test, path = self._stretches[number]
+        test, (path, _) = self._stretches[number]
         keys = set(self._keys[id(test)])
         found = [
             (_number(each["l"]), _number(each["h"]))

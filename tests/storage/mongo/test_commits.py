@@ -49,7 +49,19 @@ async def test_the_current_document_of_a_deletion_keeps_nothing_protected(
     await store.commit(write(deletion(key, await found(store, key))))
     current = await data["resources"].find_one({"_id": str(key)})
     assert current is not None
-    assert not {"sealed", "key", "terms", "marks", "scoped", "low", "high", "ranges", "words", "outline"} & set(current)
+    assert not {
+        "sealed",
+        "key",
+        "terms",
+        "marks",
+        "scoped",
+        "reach",
+        "low",
+        "high",
+        "ranges",
+        "words",
+        "outline",
+    } & set(current)
 
 
 async def test_a_write_whose_audit_fails_is_not_stored(

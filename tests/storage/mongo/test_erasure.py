@@ -68,7 +68,8 @@ async def test_current_documents_keep_the_plain_part_only(clinic: Clinic) -> Non
         assert stub["deleted"]
         assert stub["erased"]
         assert (
-            not {"sealed", "key", "terms", "marks", "scoped", "low", "high", "ranges", "words", "outline"} & stub.keys()
+            not {"sealed", "key", "terms", "marks", "scoped", "reach", "low", "high", "ranges", "words", "outline"}
+            & stub.keys()
         )
 
 
