@@ -17,7 +17,7 @@ from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
-from storage.mongo.oversight_documents import BREAK_GLASS, RELATIONS
+from storage.mongo.oversight_documents import BREAK_GLASS, RATES, RELATIONS
 from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
 from storage.mongo.vouchers import VOUCHERS
@@ -97,6 +97,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ),
     ATTEMPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     REPLAYS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
+    RATES: (IndexModel("at", name="expiry", expireAfterSeconds=300),),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     SESSIONS: (

@@ -5,11 +5,11 @@ Protection as in `storage/mongo/documents.py`; `deploy/LEAKAGE.md` is the statem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict
 
-BREAK_GLASS = "break_glass"
+BREAK_GLASS, RATES = "break_glass", "rates"
 RELATIONS = "relations"
 
 
@@ -40,3 +40,12 @@ class BreakGlassDocument(TypedDict, total=False):
     at: datetime  # plain
     verdict: str  # plain
     note: bytes  # sealed at "chartvault/1|break_glass/<_id>/note"; absent without one
+
+
+class RateDocument(TypedDict):
+    """`rates`: how many requests one name made in the last minute (`domain/throttling.py`); kept five minutes."""
+
+    _id: bytes  # keyed hash of policy and name: an account, a program or a network
+    slots: Sequence[Mapping[str, int]]  # plain: {i: number of ten seconds since 1970, n: requests}
+    granted: int  # plain: of the last question
+    at: datetime  # plain

@@ -23,6 +23,7 @@ from domain.protection import Protection
 from domain.revision import Change, Claim, Receipt, Stored, Write, next_revision, tombstone
 from domain.sessions import Lifetime, Login
 from domain.signing import KeyRow
+from domain.throttling import Policy
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.outline import OPAQUE, PERSONS, POLICY, RESTRICTED
 from storage.crypto.blind_index import TokenMaker
@@ -35,13 +36,21 @@ from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS, ClientDocument, MongoClients
 from storage.mongo.jobs import MongoJobs
-from storage.mongo.oversight_documents import BREAK_GLASS, RELATIONS, BreakGlassDocument, RelationDocument
+from storage.mongo.oversight_documents import (
+    BREAK_GLASS,
+    RATES,
+    RELATIONS,
+    BreakGlassDocument,
+    RateDocument,
+    RelationDocument,
+)
 from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.session_documents import SESSIONS, SessionDocument
 from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import SIGNING_KEYS, MongoSigningKeys, SigningKeyDocument
 from storage.mongo.tickets import MongoTickets
+from storage.mongo.throttling import MongoCounters
 from storage.mongo.tombstones import ERASURES, Tombstone
 from storage.mongo.vouchers import VOUCHERS, MongoVouchers, VoucherDocument
 
@@ -149,6 +158,7 @@ def stated_fields() -> dict[str, set[str]]:
         (d.RECEIPTS, d.ReceiptDocument),
         (d.JOBS, d.JobDocument),
         (BREAK_GLASS, BreakGlassDocument),
+        (RATES, RateDocument),
         (RELATIONS, RelationDocument),
         (people.ACCOUNTS, people.AccountDocument),
         (people.CREDENTIALS, people.CredentialDocument),
@@ -206,6 +216,9 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
 ) -> None:
     await fill(store)
     await open_the_glass(data, keyring)
+    await MongoCounters(data, keyring.service, lambda: datetime.now(UTC)).charge(
+        Policy("default", 9), "dr", used=1, wanted=0
+    )
     accounts = MongoAccounts(data, keyring)
     await add_person(accounts)
     sessions = MongoSessions(data, keyring, accounts, lambda: datetime.now(UTC))
