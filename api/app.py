@@ -12,11 +12,12 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, asgi
 from litestar.exceptions import HTTPException
-from litestar.types import Receive, Scope, Send
+from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from api import docs, health, surfaces, wiring
 from api.background import repeated
 from api.fhir.surface import FhirSurface
+from api.front import Front
 from api.logs import configure
 from api.oauth import well_known
 from api.oauth.surface import OAuthSurface
@@ -45,6 +46,21 @@ async def oauth(scope: Scope, receive: Receive, send: Send) -> None:
     await surface(scope, receive, send)  # type: ignore[arg-type]
 
 
+class Application(Litestar):
+    """Litestar behind the front: what holds for every request and answer, whoever answers."""
+
+    front: Front
+
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
+        """One connection, or the life of the process."""
+        if str(scope["type"]) == "http":
+            await self.front(super().__call__, scope, receive, send)  # type: ignore[arg-type]
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application for `settings`, by default those of the environment."""
     chosen = settings or load_settings()
@@ -62,13 +78,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             async with repeated("jobs", parts.work), repeated("signing keys", parts.signatures.refresh):
                 yield
 
-    return Litestar(
+    app = Application(
         route_handlers=[fhir, v1, oauth, *well_known.HANDLERS, *docs.HANDLERS, *health.HANDLERS],
         lifespan=[open_parts],
         openapi_config=None,
         exception_handlers={HTTPException: _problem},
         logging_config=None,
     )
+    app.front = Front(chosen)
+    return app
 
 
 def _problem(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, field
 
+from api.fitness import misfits
+
 PREFIX = "CHARTVAULT_"
 _NOT_SETTINGS = frozenset(
     {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED")}
@@ -24,7 +26,6 @@ _NOT_SETTINGS = frozenset(
 """Variables of the tests and of the client commands."""
 SECRETS = frozenset({"mongodb_uri", "smtp_url", "kms_credentials"})
 
-MAIL_SCHEMES = frozenset({"smtps", "smtp", "smtp+insecure"})
 """The last one is for tests: refused in production."""
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
@@ -138,6 +139,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_seconds: Annotated[Count, _says("Time running requests have to finish when the server stops.")] = 20
     max_connections: Annotated[Count, _says("Requests in progress per process; more wait in the backlog.")] = 1_024
 
+    rate_limit: Annotated[
+        int, _says("Requests a minute of one account or program, over all processes; 0 is no limit.", ge=0)
+    ] = 600_000
+    rate_limit_network: Annotated[
+        int, _says("Requests a minute from one network address, over all processes; 0 is no limit.", ge=0)
+    ] = 600_000
+    rate_limit_sign_in: Annotated[
+        int, _says("Logins, registrations and inquiries a minute from one network address; 0 is no limit.", ge=0)
+    ] = 300
+    trusted_proxies: Annotated[
+        str | None,
+        _says("Networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, separated by commas."),
+    ] = None
+    cors_origins: Annotated[
+        str | None,
+        _says("Origins whose pages may call this server, such as `https://app.example.org`, separated by commas."),
+    ] = None
+
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("Least severe log line written.")] = "info"
 
     def __repr__(self) -> str:
@@ -204,7 +223,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: object)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         raise UnusableSettings(f"{PREFIX}{where.rstrip('`').upper()}: {what}") from None
-    _require_fit(settings)
+    for misfit in misfits(settings):
+        raise UnusableSettings(misfit)
     return settings
 
 
@@ -249,40 +269,3 @@ def _parsed(variable: str, name: str, text: str) -> object:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError:
         raise UnusableSettings(f"{variable} is not a JSON object") from None
-
-
-def _require_fit(settings: Settings) -> None:
-    """Raise for settings that contradict each other, and in production for those that protect nothing."""
-    if settings.base_url is not None and not settings.base_url.startswith(("http://", "https://")):
-        raise UnusableSettings("CHARTVAULT_BASE_URL: an http or https URL is expected")
-    if settings.front_url is not None and not settings.front_url.startswith(("http://", "https://")):
-        raise UnusableSettings("CHARTVAULT_FRONT_URL: an http or https URL is expected")
-    if settings.smtp_url is not None and urlsplit(settings.smtp_url).scheme not in MAIL_SCHEMES:
-        raise UnusableSettings("CHARTVAULT_SMTP_URL: smtps:// or smtp:// is expected")
-    if settings.page_size > settings.max_page_size:
-        raise UnusableSettings("CHARTVAULT_PAGE_SIZE is larger than CHARTVAULT_MAX_PAGE_SIZE")
-    if settings.database == settings.keys_database:
-        raise UnusableSettings("CHARTVAULT_KEYS_DATABASE must differ from CHARTVAULT_DATABASE")
-    if settings.profile == "production":
-        for refusal in _refused_in_production(settings):
-            raise UnusableSettings(f"The profile production refuses this: {refusal}")
-
-
-def _refused_in_production(settings: Settings) -> Iterator[str]:
-    if settings.kms_provider == "local":
-        yield "CHARTVAULT_KMS_PROVIDER is local; whoever copies the disk has the master key. Name a KMS"
-    if settings.mongodb_uri is None:
-        yield "CHARTVAULT_MONGODB_URI is not set; the embedded MongoDB is a single copy of the data"
-    elif not _is_private(settings.mongodb_uri):
-        yield "CHARTVAULT_MONGODB_URI does not ask for tls=true"
-    if settings.smtp_url is not None and settings.smtp_url.startswith("smtp+insecure:"):
-        yield "CHARTVAULT_SMTP_URL does not ask for TLS; letters hold tokens"
-    if settings.base_url is None or not settings.base_url.startswith("https://"):
-        yield "CHARTVAULT_BASE_URL is not an https URL; tokens and records would travel in clear"
-
-
-def _is_private(uri: str) -> bool:
-    options = uri.lower().partition("?")[2].split("&")
-    if "tls=false" in options or "ssl=false" in options or "tlsinsecure=true" in options:
-        return False
-    return uri.startswith("mongodb+srv://") or "tls=true" in options or "ssl=true" in options

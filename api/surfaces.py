@@ -7,6 +7,7 @@ from api.fhir.paging import PageLinks
 from api.fhir.release import capabilities
 from api.fhir.service import Limits, Service
 from api.fhir.surface import FhirSurface
+from api.gate import Gate, policies_of
 from api.logins import Logins
 from api.oauth.key_sets import KeySets
 from api.oauth.service import Service as OAuthService
@@ -52,7 +53,8 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         custom=opened.custom,
         audit=opened.audit,
     )
-    return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base)
+    gate = Gate(opened.throttle, policies_of(settings))
+    return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base, gate)
 
 
 def logins(settings: Settings, opened: Opened) -> Logins:
@@ -70,12 +72,13 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         people=opened.people,
         logins=logins(settings, opened),
     )
-    return Surface(service, authenticator(settings, opened).authenticate, TABLE)
+    gate = Gate(opened.throttle, policies_of(settings))
+    return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)
 
 
 def oauth_surface(settings: Settings, opened: Opened) -> OAuthSurface:
     """`/oauth` over what `opened` holds."""
-    return OAuthSurface(oauth_service(settings, opened), ROUTES)
+    return OAuthSurface(oauth_service(settings, opened), ROUTES, Gate(opened.throttle, policies_of(settings)))
 
 
 def oauth_service(settings: Settings, opened: Opened) -> OAuthService:

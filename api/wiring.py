@@ -6,6 +6,7 @@ all go through it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
 from domain.operations.reindex import work
+from domain.throttling import Throttle
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.inspection import Inspection
@@ -53,6 +55,7 @@ from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
 from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import MongoSigningKeys
+from storage.mongo.throttling import MongoCounters
 from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
 from storage.mongo.vouchers import MongoVouchers
@@ -79,6 +82,7 @@ class Opened(NamedTuple):
     people: People
     clients: MongoClients
     vouchers: MongoVouchers
+    throttle: Throttle
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -123,6 +127,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             trail = MongoAuditTrail(database, keyring)
             accounts = MongoAccounts(database, keyring)
             sessions = MongoSessions(database, keyring, accounts, now)
+            throttle = Throttle(MongoCounters(database, keyring.service, now), time.monotonic)
             signatures = Signatures(MongoSigningKeys(database, keyring), now)
             await signatures.start()
             try:
@@ -153,8 +158,10 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                         folk,
                         MongoClients(database, keyring.service, now),
                         MongoVouchers(database, keyring, now),
+                        throttle,
                     )
             finally:
+                await throttle.close()
                 await sessions.close()
                 await store.close()
                 await trail.close()

@@ -63,6 +63,8 @@ class Exchange:
         self.body = body
         self.retryable = retryable
         self.nested = nested
+        self.limits: dict[str, str] = {}
+        """What the client is told of its limits."""
         self.form = b""
         """The parameters of a search by POST, for the audit."""
         self.segments = tuple(

@@ -23,6 +23,7 @@ from api.fhir.headers import require_json_answer
 from api.fhir.responses import failure_reply
 from api.fhir.routes import MethodMissing, Route, find, shape_of
 from api.fhir.service import Call, Service
+from api.gate import Gate
 from api.logs import log
 from api.metrics import observe
 from domain.access import Caller
@@ -49,10 +50,11 @@ class Visit(NamedTuple):
 
 
 class FhirSurface:
-    """`service` answers, `authenticate` says who asks, `base_url` is what links start with."""
+    """`service` answers, `authenticate` says who asks, `base_url` is what links start with, `gate` holds to limits."""
 
-    def __init__(self, service: Service, authenticate: Authenticate, base_url: str) -> None:
+    def __init__(self, service: Service, authenticate: Authenticate, base_url: str, gate: Gate) -> None:
         self._service = service
+        self._gate = gate
         self._authenticate = authenticate
         self._base_url = base_url.rstrip("/")
 
@@ -71,6 +73,7 @@ class FhirSurface:
             reply, interaction = await self._answer(exchange, visit)
         except Disconnected:
             return
+        reply.headers.update(exchange.limits)
         await send_reply(send, reply, headers, request_id=visit.request_id, head=exchange.method == "HEAD")
         seconds = time.perf_counter() - started
         observe(interaction, reply.status, seconds)
@@ -88,9 +91,12 @@ class FhirSurface:
         caller = anonymous(visit.network)
         route: Route | None = None
         try:
+            if not exchange.nested:
+                await self._gate.enter(visit.network, exchange.limits)
             route = find(exchange.method, exchange.segments, self._service.types)
             if not route.public:
                 caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
+                await self._gate.admit(caller, exchange.limits)
             reply = await self._handle(route, exchange, caller, visit)
         except DomainError as error:
             reply = failure_reply(error)

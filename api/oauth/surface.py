@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
 from api.fhir.exchange import Reply
+from api.gate import Gate
 from api.logs import log
 from api.metrics import observe
 from api.oauth.errors import OAuthError, domain_error_reply, error_reply
@@ -41,10 +42,11 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Route]]
 
 
 class OAuthSurface:
-    """`routes` says what there is; see `table.py`."""
+    """`routes` says what there is; see `table.py`. `gate` holds networks to limits."""
 
-    def __init__(self, service: Service, routes: Routes) -> None:
+    def __init__(self, service: Service, routes: Routes, gate: Gate) -> None:
         self._service = service
+        self._gate = gate
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,6 +71,7 @@ class OAuthSurface:
         interaction = visit.interaction or (route.interaction if route else "unknown")
         if route is None or route.recorded:
             reply = await self._recorded(reply, visit, interaction)
+        reply.headers.update(visit.limits)
         await send_reply(send, reply, headers, request_id=request_id, head=scope["method"] == "HEAD")
         seconds = time.perf_counter() - started
         observe(interaction, reply.status, seconds)
@@ -77,6 +80,9 @@ class OAuthSurface:
 
     async def _answer(self, route: Route | None, methods: Mapping[str, Route], visit: Visit, receive: Receive) -> Reply:
         try:
+            await self._gate.enter(visit.network, visit.limits)
+            if visit.method == "POST":
+                await self._gate.sign_in(visit.network, visit.limits)
             if route is None:
                 reply = error_reply(OAuthError("invalid_request", "There is nothing here", status=404))
                 if methods:

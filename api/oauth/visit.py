@@ -39,6 +39,7 @@ class Visit:
         self.interaction: str | None = None
         self.patients: tuple[str, ...] = ()
         self.targets: tuple[str, ...] = ()
+        self.limits: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Visit({self.method}, {self.request_id})"

@@ -57,6 +57,7 @@ class Visit:
         self.raw = b""
         self.targets: list[str] = []
         self.patients: list[str] = []
+        self.limits: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Visit({self.request_id})"

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply, send_stream
+from api.gate import Gate
 from api.logs import log
 from api.metrics import observe
 from api.v1.decoding import decoded_body, decoded_query, require_json, require_json_answer
@@ -38,10 +39,12 @@ _ID = re.compile(r"[A-Za-z0-9\-._~]{1,128}")
 
 
 class Surface:
-    """`service` is what handlers work with, `authenticate` says who asks, `table` which endpoints there are."""
+    """`service` is what handlers work with, `authenticate` says who asks, `table` which endpoints there are,
+    `gate` holds to limits."""
 
-    def __init__(self, service: Service, authenticate: Authenticate, table: Sequence[Endpoint]) -> None:
+    def __init__(self, service: Service, authenticate: Authenticate, table: Sequence[Endpoint], gate: Gate) -> None:
         self._service = service
+        self._gate = gate
         self._paths = Paths(table)
         self._authenticate = authenticate
 
@@ -75,9 +78,14 @@ class Surface:
 
     async def _outcome(self, endpoint: Endpoint | None, found: Found | None, scope: Scope, visit: Visit) -> Outcome:
         """The answer, recorded."""
+        network = visit.caller.network
         try:
+            await self._gate.enter(network, visit.limits)
             if _needs_caller(endpoint, visit):
-                visit.caller = await self._authenticate(visit.header(b"authorization"), visit.caller.network)
+                visit.caller = await self._authenticate(visit.header(b"authorization"), network)
+                await self._gate.admit(visit.caller, visit.limits)
+            elif endpoint is not None and endpoint.method != "GET":
+                await self._gate.sign_in(network, visit.limits)
             if found is None:
                 raise NotFound("There is nothing at this address")
             if endpoint is None:
@@ -148,7 +156,7 @@ def anonymous(network: str | None) -> Caller:
 
 
 async def _send(send: Send, outcome: Outcome, visit: Visit, *, head: bool) -> None:
-    headers = outcome.all_headers
+    headers = {**outcome.all_headers, **visit.limits}
     if isinstance(outcome.body, bytes | None):
         body = outcome.body or b""
     elif isinstance(outcome.body, msgspec.Struct):

@@ -22,7 +22,12 @@ BASE = "http://127.0.0.1:8000/fhir"
 def settings(tmp_path: Path, mongo_uri: str, database: str) -> Settings:
     """Settings of an installation of its own."""
     return Settings(
-        data_dir=tmp_path, mongodb_uri=mongo_uri, database=database, keys_database=f"{database}_keys", log_level="error"
+        data_dir=tmp_path,
+        mongodb_uri=mongo_uri,
+        database=database,
+        keys_database=f"{database}_keys",
+        log_level="error",
+        rate_limit_sign_in=100_000,
     )
 
 

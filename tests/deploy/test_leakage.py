@@ -49,8 +49,8 @@ from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.session_documents import SESSIONS, SessionDocument
 from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import SIGNING_KEYS, MongoSigningKeys, SigningKeyDocument
-from storage.mongo.tickets import MongoTickets
 from storage.mongo.throttling import MongoCounters
+from storage.mongo.tickets import MongoTickets
 from storage.mongo.tombstones import ERASURES, Tombstone
 from storage.mongo.vouchers import VOUCHERS, MongoVouchers, VoucherDocument
 
