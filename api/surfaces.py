@@ -51,9 +51,9 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         types=frozenset(RESOURCE_TYPES),
         jobs=opened.jobs,
         custom=opened.custom,
-        audit=opened.audit,
+        audit=opened.oversight.audit,
     )
-    gate = Gate(opened.throttle, policies_of(settings))
+    gate = Gate(opened.oversight.throttle, policies_of(settings))
     return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base, gate)
 
 
@@ -72,13 +72,13 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         people=opened.people,
         logins=logins(settings, opened),
     )
-    gate = Gate(opened.throttle, policies_of(settings))
+    gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)
 
 
 def oauth_surface(settings: Settings, opened: Opened) -> OAuthSurface:
     """`/oauth` over what `opened` holds."""
-    return OAuthSurface(oauth_service(settings, opened), ROUTES, Gate(opened.throttle, policies_of(settings)))
+    return OAuthSurface(oauth_service(settings, opened), ROUTES, Gate(opened.oversight.throttle, policies_of(settings)))
 
 
 def oauth_service(settings: Settings, opened: Opened) -> OAuthService:

@@ -6,7 +6,6 @@ all go through it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -22,11 +21,11 @@ from domain.accounts.people import People
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
 from domain.errors import Unavailable
+from domain.grants import Grants
 from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
 from domain.operations.reindex import work
-from domain.throttling import Throttle
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.inspection import Inspection
@@ -42,8 +41,6 @@ from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
 from storage.mongo.accounts import MongoAccounts
 from storage.mongo.audit import MongoAuditTrail
-from storage.mongo.audit_reading import MongoAuditReading
-from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.clients import MongoClients
 from storage.mongo.erasure import erase_patient
 from storage.mongo.explaining import Explained, explain
@@ -55,10 +52,10 @@ from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
 from storage.mongo.sessions import MongoSessions
 from storage.mongo.signing_keys import MongoSigningKeys
-from storage.mongo.throttling import MongoCounters
 from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
 from storage.mongo.vouchers import MongoVouchers
+from storage.oversight import Oversight, oversight
 from storage.people import Outside, people
 
 
@@ -73,21 +70,24 @@ class Opened(NamedTuple):
     parts: Parts
     jobs: MongoJobs
     custom: CustomParameters
-    grants: MongoGrantBook
+    oversight: Oversight
     accounts: MongoAccounts
     sessions: MongoSessions
     replays: MongoReplays
     signatures: Signatures
-    audit: MongoAuditReading
     people: People
     clients: MongoClients
     vouchers: MongoVouchers
-    throttle: Throttle
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
         while await work(self.parts, self.jobs):
             pass
+
+    @property
+    def grants(self) -> Grants:
+        """Who has emergency access to whom."""
+        return self.oversight.grants
 
     async def ready(self) -> None:
         """Raise `Unavailable` while the database does not answer."""
@@ -127,7 +127,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             trail = MongoAuditTrail(database, keyring)
             accounts = MongoAccounts(database, keyring)
             sessions = MongoSessions(database, keyring, accounts, now)
-            throttle = Throttle(MongoCounters(database, keyring.service, now), time.monotonic)
+            watch = oversight(database, keyring, now)
             signatures = Signatures(MongoSigningKeys(database, keyring), now)
             await signatures.start()
             try:
@@ -139,7 +139,6 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                     repeated("search parameters", known.refresh),
                     people(database, keyring, accounts, sessions, _outside(settings), clock=now, new_id=new_id) as folk,
                 ):
-                    grants = MongoGrantBook(database, keyring, now)
                     yield Opened(
                         client,
                         database,
@@ -149,19 +148,17 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                         parts,
                         jobs,
                         custom,
-                        grants,
+                        watch,
                         accounts,
                         sessions,
                         MongoReplays(database, keyring, now),
                         signatures,
-                        MongoAuditReading(database, keyring),
                         folk,
                         MongoClients(database, keyring.service, now),
                         MongoVouchers(database, keyring, now),
-                        throttle,
                     )
             finally:
-                await throttle.close()
+                await watch.throttle.close()
                 await sessions.close()
                 await store.close()
                 await trail.close()
