@@ -89,6 +89,7 @@ def oauth_service(settings: Settings, opened: Opened) -> OAuthService:
         clients=opened.clients,
         vouchers=opened.vouchers,
         accounts=opened.accounts,
+        people=opened.people,
         logins=logins(settings, opened),
         tokens=AccessTokens(settings, opened.signatures),
         signatures=opened.signatures,

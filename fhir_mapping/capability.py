@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from domain.audit import READ_ONLY
 from domain.identity import FhirJson
@@ -115,13 +116,14 @@ def _security(base: str) -> FhirJson:
 
     https://hl7.org/fhir/smart-app-launch/STU1/conformance/index.html#using-cs
     """
-    root = f"{base.removesuffix('/fhir')}/oauth"
+    url = urlsplit(base)
+    root = base.removesuffix("/fhir") if base.endswith("/fhir") else f"{url.scheme}://{url.netloc}"
     system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
     return {
         "extension": [
             {
                 "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
-                "extension": [{"url": name, "valueUri": f"{root}/{name}"} for name in OAUTH_ENDPOINTS],
+                "extension": [{"url": name, "valueUri": f"{root}/oauth/{name}"} for name in OAUTH_ENDPOINTS],
             }
         ],
         "service": [{"coding": [{"system": system, "code": "SMART-on-FHIR"}], "text": "OAuth 2.0, SMART App Launch 2"}],

@@ -10,6 +10,7 @@ from api.oauth.key_sets import KeySets
 from api.settings import Settings
 from api.signatures import Signatures
 from api.tokens import AccessTokens
+from domain.accounts.people import People
 from domain.accounts.ports import Accounts
 from domain.clients import Clients
 from domain.interactions.parts import Parts
@@ -24,6 +25,7 @@ class Service(NamedTuple):
     clients: Clients
     vouchers: Vouchers
     accounts: Accounts
+    people: People
     logins: Logins
     tokens: AccessTokens
     signatures: Signatures

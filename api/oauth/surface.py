@@ -107,7 +107,7 @@ class OAuthSurface:
         entry = AuditEntry(
             recorded=self._service.parts.clock(),
             interaction=interaction,
-            status=reply.status,
+            status=reply.status if visit.outcome is None or reply.status >= 400 else visit.outcome,
             subject=visit.subject,
             client=visit.client,
             token_id="",

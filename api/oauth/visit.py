@@ -37,6 +37,8 @@ class Visit:
         self.subject = "anonymous"
         self.client = ""
         self.interaction: str | None = None
+        self.outcome: int | None = None
+        """The status that tells what happened, where the answer is a redirect whatever happened."""
         self.patients: tuple[str, ...] = ()
         self.targets: tuple[str, ...] = ()
         self.limits: dict[str, str] = {}

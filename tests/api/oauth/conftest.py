@@ -14,6 +14,7 @@ from api.settings import Settings
 from api.wiring import opened
 from tests.api.conftest import started
 from tests.api.oauth.installation import EC_KEY, ORIGIN, RSA_KEY, Installation, public_jwk
+from tests.api.oauth.people import BACK, App
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ async def installation(
     async with started(settings) as app, opened(settings) as parts:
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=30) as http:
-            yield Installation(app, parts, http)
+            yield Installation(app, parts, http, settings)
     for dropped in (name, f"{name}_keys"):
         mongo_admin.drop_database(dropped)
 
@@ -49,3 +50,16 @@ async def backend(installation: Installation) -> str:
         jwks=keys,
     )
     return client_id
+
+
+@pytest.fixture
+async def app(installation: Installation) -> App:
+    """A public app that may read what the person may."""
+    client_id, _ = await installation.register(
+        "My <b>Health</b>",
+        grant_types=["authorization_code", "refresh_token"],
+        token_endpoint_auth_method="none",
+        scope="openid fhirUser launch/patient offline_access online_access patient/*.rs user/*.rs",
+        redirect_uris=[BACK, "com.example.app:/back"],
+    )
+    return App(installation, client_id)

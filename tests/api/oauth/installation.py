@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from litestar import Litestar
 
 from api.oauth.registration import Metadata, new_client, new_secret
+from api.settings import Settings
 from api.wiring import Opened
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -37,6 +38,7 @@ class Installation:
     app: Litestar
     parts: Opened
     http: httpx.AsyncClient
+    settings: Settings
 
     async def register(self, name: str, **metadata: Any) -> tuple[str, str | None]:
         """A client, as `chartvault clients add` makes it: its id and its secret."""
