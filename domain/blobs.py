@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -54,7 +54,8 @@ class Blob(msgspec.Struct, frozen=True):
     """What is known of a blob. `id` names it and tells nothing; it serves as a strong ETag, because bytes never change.
 
     `size` counts the bytes of the content. `resource` is the version it was published with (`Binary/1/2`), `None` while it
-    waits for that. `title` is protected like the content, and so are the hashes: do not log them.
+    waits for that. `title` is protected like the content, and so are the hashes: do not log them. `handle` is for the
+    implementation that returned it.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Blob(msgspec.Struct, frozen=True):
     sha256: bytes
     created: datetime
     resource: str | None = None
+    handle: Any = None
 
     def __repr__(self) -> str:
         return f"Blob({self.id}, {self.size} bytes)"
@@ -114,7 +116,7 @@ class Blobs(Protocol):
         ...
 
     async def open(self, blob: Blob, span: Span | None = None) -> AsyncIterator[bytes]:
-        """The content, or a part of it, as pieces of at most 1 MiB. Only the chunks of 16 KiB it touches are read.
+        """The content, or a part of it, as pieces of at most 256 KiB. Only the chunks of 16 KiB it touches are read.
 
         The first piece is read and authenticated before this returns, so that a failure can still become an answer; a later
         failure is raised by the iterator. Every piece is authenticated before it is handed out; nothing is ever cut silently.
@@ -138,6 +140,9 @@ class Blobs(Protocol):
         ...
 
 
+Data: TypeAlias = bytes | memoryview
+
+
 class StoredObject(NamedTuple):
     """One object of a blob store."""
 
@@ -148,9 +153,13 @@ class StoredObject(NamedTuple):
 class BlobStore(Protocol):
     """Where sealed bytes lie: objects with random names, written once. It never sees a key or a clear byte.
 
+    `window` is how many bytes are best asked for at once.
+
     Implemented by `storage.blobs.local`, `storage.blobs.s3` and `storage.memory.blobs`; held to
     `tests/contracts/blob_store.py`. Everything raises `Unavailable` when the store does not answer within its deadline.
     """
+
+    window: int
 
     async def put(self, name: str, pieces: AsyncIterable[bytes]) -> int:
         """Store an object under a name never used before; returns its size once it is durable and that size was verified.
@@ -159,7 +168,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def get(self, name: str, start: int, end: int) -> tuple[bytes, int]:
+    async def get(self, name: str, start: int, end: int) -> tuple[Data, int]:
         """The bytes from `start` up to `end`, or as far as there are any, and the size of the whole object.
 
         Raises `NotFound` when there is no such object.
