@@ -13,6 +13,7 @@ import msgspec
 from domain import audit
 from domain.access import Caller
 from domain.audit import AuditEntry
+from domain.blobs import Blobs
 from domain.errors import Gone, InvalidRequest, NotFound, RepeatedKey
 from domain.identity import ResourceKey
 from domain.ports import (
@@ -43,6 +44,7 @@ class Parts(NamedTuple):
     clock: Clock
     new_id: NewId
     reading: ReadContent
+    blobs: Blobs
 
 
 class Retryable(NamedTuple):

@@ -22,6 +22,7 @@ from domain.ports import Inspect
 from domain.revision import Change, Description, Head, Receipt, Stored, Write
 from domain.search import HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
 from storage.memory.audit import MemoryAuditTrail
+from storage.memory.blobs import MemoryBlobs
 
 Placed = tuple[tuple[Any, ...], Stored]
 
@@ -55,10 +56,16 @@ class Versions(NamedTuple):
 
 
 class MemoryRevisionStore:
-    """Resources and versions in dictionaries; the audit entries of writes go to `trail`."""
+    """Resources and versions in dictionaries; the audit entries of writes go to `trail`, their blobs are in `blobs`."""
 
-    def __init__(self, trail: MemoryAuditTrail | None = None, inspect: Inspect | None = None) -> None:
+    def __init__(
+        self,
+        trail: MemoryAuditTrail | None = None,
+        inspect: Inspect | None = None,
+        blobs: MemoryBlobs | None = None,
+    ) -> None:
         self._inspect = inspect
+        self.blobs = blobs or MemoryBlobs()
         self.trail = trail or MemoryAuditTrail()
         self._places = 0
         self._newest: dict[ResourceKey, Row] = {}
@@ -106,6 +113,7 @@ class MemoryRevisionStore:
         for row in rows:
             self._newest[row.stored.head.key] = row
             self._versions[row.stored.head.key.at(row.stored.head.version)] = row
+        self.blobs.publish(write.blobs)
         for claim in write.claims:
             self._claims[claim.name] = claim.seen + 1
         if write.receipt is not None:
@@ -132,10 +140,12 @@ class MemoryRevisionStore:
             raise Contention("Another request relied on the same condition and was faster")
         if write.receipt is not None and write.receipt.name in self._receipts:
             raise Contention("Another request used the same key and was faster")
+        self.blobs.require_pending(write.blobs)
 
     def erase(self, patient: str) -> None:
         """Make everything sealed for this patient unreadable; what remains says so."""
         self._erased.add(patient)
+        self.blobs.erase(patient)
         for key, (stored, _, place) in list(self._newest.items()):
             if stored.head.patient == patient:
                 head = msgspec.structs.replace(stored.head, deleted=True, erased=True)

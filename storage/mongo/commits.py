@@ -16,12 +16,13 @@ from collections.abc import Mapping, Sequence
 
 from pymongo.errors import PyMongoError
 
-from domain.errors import Contention, DomainError, OutcomeUnknown, Unavailable, VersionConflict
+from domain.errors import Contention, DomainError, Gone, OutcomeUnknown, Unavailable, VersionConflict
 from domain.revision import Write
 from storage.crypto.keys import Keyring
 from storage.crypto.sealing import SealingKey
 from storage.mongo.abandoned import AbandonedTransactions
 from storage.mongo.batching import Job, OneInFlight
+from storage.mongo.blob_documents import BLOBS, published
 from storage.mongo.chains import AuditChain, Links
 from storage.mongo.client import READ_MS, Database
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES
@@ -214,9 +215,10 @@ class Commits:
 
     async def _numbers(self, names: set[str | bytes]) -> dict[str | bytes, int]:
         """What the named resources, claims and receipts count now; absent is 0."""
-        resources = [name for name in names if isinstance(name, str)]
+        blobs = [name for name in names if isinstance(name, str) and name.startswith(f"{BLOBS}/")]
+        resources = [name for name in names if isinstance(name, str) and name not in blobs]
         others = [name for name in names if isinstance(name, bytes)]
-        numbers: dict[str | bytes, int] = {}
+        numbers = await published(self._database, blobs) if blobs else {}
         for collection, field, wanted in (
             (RESOURCES, "version", resources),
             (CLAIMS, "n", others),
@@ -233,6 +235,8 @@ class Commits:
 def _overtaken(name: str | bytes, write: Prepared) -> DomainError:
     if isinstance(name, bytes):
         return Contention("Another request that relied on the same condition, or used the same key, was faster")
+    if name.startswith(f"{BLOBS}/"):
+        return Gone("An upload is not waiting to be published: it was published already, or has expired")
     replaces = write.touches[name]
     return VersionConflict(f"{name} is no longer at version {replaces}" if replaces else f"{name} exists already")
 

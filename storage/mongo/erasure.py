@@ -2,8 +2,9 @@
 
 The key goes first, and from that moment nothing sealed under it can be opened by anyone who asks for it; other
 processes forget it within the keyring's `ttl_seconds`. Then the current documents of the compartment lose everything
-but the plain part that access and the hash chains need, then a signed tombstone tells the erasure from a loss. The
-versions stay, sealed for ever, so every chain still verifies.
+but the plain part that access and the hash chains need, and the records of blobs their wrapped keys, then a signed
+tombstone tells the erasure from a loss. The versions stay, sealed for ever, so every chain still verifies. The objects of
+the blobs are removed by the sweeper; what is left of them in backups of the bucket has no key any more.
 
 Each step may be repeated: an erasure that was killed half-way is finished by asking for it again. What other processes
 sealed in their last seconds with the key is swept up once more after they have forgotten it.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from domain.audit import AuditEntry
 from domain.errors import NotFound
@@ -24,6 +25,7 @@ from domain.ports import AuditTrail
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.progress import Progress, unseen
 from storage.mongo import found_words
+from storage.mongo.blob_documents import BLOBS, DOOMED
 from storage.mongo.client import Database
 from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
@@ -34,6 +36,7 @@ BATCH = 200
 COMMIT_SECONDS = 15.0
 """A commit prepared with a key in the last moment of its life may take this much longer to be durable."""
 PROTECTED_FIELDS = ("key", "sealed", *FIELDS, *found_words.FIELDS, "outline")
+BLOB_FIELDS = ("wrapped", "details", "same", "key")
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -57,10 +60,12 @@ async def erase_patient(
     await _require_known(database, keyring, patient)
     await audit.record(entry)
     at = await destroy_key(keyring, patient, entry.recorded)
+    await doom_blobs(database, patient)
     done = await strip_current(database, patient, progress)
     with translated("The tombstone cannot be stored"):
         await write_tombstone(database, keyring, patient=patient, at=at, by=entry.subject, reason=reason)
     await sleep(keyring.ttl_seconds + COMMIT_SECONDS)
+    await doom_blobs(database, patient)
     await strip_current(database, patient, progress, done)
     with translated("The tombstone cannot be stored"):
         return await write_tombstone(database, keyring, patient=patient, at=at, by=entry.subject, reason=reason)
@@ -87,6 +92,14 @@ async def strip_current(database: Database, patient: str, progress: Progress = u
             done += len(names)
             progress("documents", done)
     return done
+
+
+async def doom_blobs(database: Database, patient: str) -> None:
+    """Leave of the patient's blobs nothing that could open them, and the objects to the sweeper."""
+    theirs = {"patient": patient, "state": {"$ne": DOOMED}}
+    doomed = {"$set": {"state": DOOMED, "at": datetime.now(UTC)}, "$unset": dict.fromkeys(BLOB_FIELDS, 1)}
+    with translated("The documents cannot be erased"):
+        await database[BLOBS].update_many(theirs, doomed)
 
 
 async def _require_known(database: Database, keyring: Keyring, patient: str) -> None:

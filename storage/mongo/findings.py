@@ -15,6 +15,7 @@ Kind: TypeAlias = Literal[
     "current",  # the current document is not its newest version
     "index",  # search terms or outline are not those of the content
     "audit",  # a version without the entry of the write, or the other way round
+    "blob",  # a document's bytes, or the record of them
     "erasure",  # an erasure that is unsigned, unfinished or undone
 ]
 

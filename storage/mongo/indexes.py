@@ -13,6 +13,7 @@ from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from storage.mongo.account_documents import ACCOUNTS, ATTEMPTS, CREDENTIALS, REPLAYS, TICKETS
+from storage.mongo.blob_documents import BLOBS
 from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS
 from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
@@ -98,6 +99,13 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ATTEMPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     REPLAYS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RATES: (IndexModel("at", name="expiry", expireAfterSeconds=300),),
+    BLOBS: (
+        # What the sweeper looks for: pending for too long, and doomed.
+        IndexModel(["state", "at"], name="state"),
+        # Erasure; and the same content of the same patient.
+        IndexModel("patient", name="patient"),
+        IndexModel("same", name="same", partialFilterExpression={"same": {"$exists": True}}),
+    ),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     SESSIONS: (

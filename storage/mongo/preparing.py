@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from domain.audit import AuditEntry
+from domain.blobs import BlobClaim
 from domain.errors import VersionConflict
 from domain.revision import Change, Claim, Description, Receipt, Write
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.sealing import SealingKey, place, seal
 from storage.crypto.wrapped_keys import NewKey
 from storage.mongo.batching import Breath
+from storage.mongo.blob_documents import touched
 from storage.mongo.documents import (
     Sealed,
     document_hash,
@@ -53,6 +55,7 @@ class Prepared(NamedTuple):
     receipt: bytes | None
     receipt_name: bytes | None
     keys: tuple[bytes, ...]
+    blobs: tuple[BlobClaim, ...]
     audit: AuditEntry
     touches: Mapping[str | bytes, int]
     size: int
@@ -72,7 +75,12 @@ def owners(write: Write) -> set[str]:
 
 
 def born(write: Write) -> list[str]:
-    """The patients this write brings into being: their ids were made for it, so nobody else can have given them a key."""
+    """The patients this write brings into being: their ids were made for it, so nobody else can have given them a key.
+
+    Except for blobs of theirs, which were sealed before.
+    """
+    if write.blobs:
+        return []
     return [
         patient_owner(change.revision.key.id)
         for change in write.changes
@@ -107,6 +115,7 @@ async def prepare(
             await breath.take()
     claims = tuple(_claims(write.claims, keyring))
     touches.update(claims)
+    touches.update(_published(write))
     receipt_name = None
     if write.receipt is not None:
         receipt_name = keyring.service.name_hash("receipt", write.receipt.name)
@@ -119,6 +128,7 @@ async def prepare(
         receipt=_receipt(write.receipt, receipt_name) if write.receipt else None,
         receipt_name=receipt_name,
         keys=tuple(encode_document(new.document) for new in made),
+        blobs=write.blobs,
         audit=write.audit,
         touches=touches,
         size=size,
@@ -206,6 +216,14 @@ def tip_of(change: Change) -> bytes | None:
     """The hash the new version links to, when the base was read from `resources`."""
     handle = change.base.handle if change.base else None
     return handle.tip if isinstance(handle, Sealed) else None
+
+
+def _published(write: Write) -> dict[str | bytes, int]:
+    """The blobs that must still be pending. Raises `ValueError` for a claim on behalf of a version that is not written."""
+    written = {change.revision.key.at(change.revision.version) for change in write.changes}
+    if any(blob.resource not in written for blob in write.blobs):
+        raise ValueError("a blob is published with a version of the same write")
+    return {touched(blob.id, blob.patient): 0 for blob in write.blobs}
 
 
 def _claims(claims: tuple[Claim, ...], keyring: Keyring) -> list[Expected]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 
+from storage.mongo.blob_documents import BLOBS, PENDING, READY
 from storage.mongo.chains import Links
 from storage.mongo.client import Collection
 from storage.mongo.documents import AUDIT, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
@@ -56,6 +57,19 @@ def statements(
     )
     used: dict[str, Any] = {"$inc": {"n": 1}, "$set": {"at": now}}
     yield from updates(CLAIMS, [({"_id": name, "n": seen}, used, 100) for name, seen in claims if seen])
+    ready: dict[str, Any] = {"state": READY, "at": now}
+    yield from updates(
+        BLOBS,
+        [
+            (
+                {"_id": blob.id, "state": PENDING, "whole": True, "patient": blob.patient},
+                _set(ready, blob.resource),
+                200,
+            )
+            for write in writes
+            for blob in write.blobs
+        ],
+    )
     yield from inserts(RECEIPTS, [write.receipt for write in writes if write.receipt is not None])
     currents = [current for write in writes for current in write.currents]
     yield from updates(
@@ -72,3 +86,7 @@ def statements(
     yield from _retied({actor for write in writes for actor in write.tied})
     yield from inserts(REVISIONS, [raw for write in writes for raw in write.revisions])
     yield from inserts(AUDIT, links.documents)
+
+
+def _set(fields: dict[str, Any], resource: str) -> dict[str, Any]:
+    return {"$set": {**fields, "resource": resource}}

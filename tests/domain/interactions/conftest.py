@@ -25,8 +25,9 @@ def parts() -> Parts:
     trail = MemoryAuditTrail()
     ticks = itertools.count()
     ids = itertools.count(1)
+    store = MemoryRevisionStore(trail)
     return Parts(
-        store=MemoryRevisionStore(trail),
+        store=store,
         trail=trail,
         validate=Validation(),
         describe=IndexTerms("http://x/fhir"),
@@ -36,6 +37,7 @@ def parts() -> Parts:
         patches=PatchDocuments(),
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(ticks)),
         new_id=lambda: f"new-{next(ids)}",
+        blobs=store.blobs,
     )
 
 
