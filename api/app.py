@@ -24,6 +24,8 @@ from api.oauth.surface import OAuthSurface
 from api.settings import Settings, load_settings
 from api.v1.surface import Surface
 
+SWEEP_SECONDS = 600.0
+
 
 @asgi("/fhir", is_mount=True, copy_scope=False)
 async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +77,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
             app.state.oauth = surfaces.oauth_surface(chosen, parts)
             app.state.settings = chosen
             app.state.ready = parts.ready
-            async with repeated("jobs", parts.work), repeated("signing keys", parts.signatures.refresh):
+            async with (
+                repeated("jobs", parts.work),
+                repeated("signing keys", parts.signatures.refresh),
+                repeated("blobs", parts.upkeep.sweep_in_turn, seconds=SWEEP_SECONDS),
+            ):
                 yield
 
     app = Application(

@@ -1,6 +1,6 @@
-"""What goes on beside the requests: reading the stored search parameters, and carrying out jobs.
+"""What goes on beside the requests: reading the stored search parameters, carrying out jobs, sweeping blobs.
 
-A failure never ends it: what did not work is tried again a second later, and logged without content.
+A failure never ends it: what did not work is tried again at the next turn, and logged without content.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ EVERY_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def repeated(name: str, action: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """While inside, carry out `action` again and again, a second apart; stopped between two or in the middle of one."""
-    task = asyncio.create_task(_repeat(name, action))
+async def repeated(
+    name: str, action: Callable[[], Awaitable[None]], *, seconds: float = EVERY_SECONDS
+) -> AsyncIterator[None]:
+    """While inside, carry out `action` again and again, `seconds` apart; stopped between two or in the middle of one."""
+    task = asyncio.create_task(_repeat(name, action, seconds))
     try:
         yield
     finally:
@@ -26,9 +28,9 @@ async def repeated(name: str, action: Callable[[], Awaitable[None]]) -> AsyncIte
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _repeat(name: str, action: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(name: str, action: Callable[[], Awaitable[None]], seconds: float) -> None:
     while True:
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(seconds)
         try:
             await action()
         except DomainError as error:

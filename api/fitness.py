@@ -35,6 +35,8 @@ def misfits(settings: Settings) -> Iterator[str]:
         yield "CHARTVAULT_PAGE_SIZE is larger than CHARTVAULT_MAX_PAGE_SIZE"
     if settings.database == settings.keys_database:
         yield "CHARTVAULT_KEYS_DATABASE must differ from CHARTVAULT_DATABASE"
+    if (settings.blob_access_key is None) != (settings.blob_secret_key is None):
+        yield "CHARTVAULT_BLOB_ACCESS_KEY and CHARTVAULT_BLOB_SECRET_KEY belong together"
     if settings.profile == "production":
         for refusal in _refused_in_production(settings):
             yield f"The profile production refuses this: {refusal}"
@@ -51,6 +53,8 @@ def _refused_in_production(settings: Settings) -> Iterator[str]:
         yield "CHARTVAULT_SMTP_URL does not ask for TLS; letters hold tokens"
     if settings.base_url is None or not settings.base_url.startswith("https://"):
         yield "CHARTVAULT_BASE_URL is not an https URL; tokens and records would travel in clear"
+    if (settings.blob_endpoint or "https://").startswith("http://"):
+        yield "CHARTVAULT_BLOB_ENDPOINT is not an https URL; whoever listens could alter or withhold documents"
 
 
 def _is_private(uri: str) -> bool:

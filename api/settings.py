@@ -24,9 +24,7 @@ _NOT_SETTINGS = frozenset(
     {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED")}
 )
 """Variables of the tests and of the client commands."""
-SECRETS = frozenset({"mongodb_uri", "smtp_url", "kms_credentials"})
-
-"""The last one is for tests: refused in production."""
+SECRETS = frozenset({"mongodb_uri", "smtp_url", "kms_credentials", "blob_secret_key"})
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
@@ -66,6 +64,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mongod: Annotated[Path | None, _says("Server binary to embed. Default: `mongod` on PATH, or the extra.")] = None
     embedded_cache_mb: Annotated[int, _says("Cache of the embedded MongoDB, in MB.", ge=256)] = 256
     embedded_oplog_mb: Annotated[int, _says("Oplog of the embedded MongoDB, in MB.", ge=512)] = 512
+
+    blob_url: Annotated[
+        str | None,
+        _says("Where documents are kept: a folder, or `s3://bucket/prefix`. Default: `blobs` in the data folder."),
+    ] = None
+    blob_endpoint: Annotated[str | None, _says("Address of the S3 store. Default: Amazon's.")] = None
+    blob_region: Annotated[str, _says("Region of the bucket.")] = "us-east-1"
+    blob_access_key: Annotated[
+        str | None, _says("Account at the S3 store. Default: `AWS_ACCESS_KEY_ID`, or the machine's role.")
+    ] = None
+    blob_secret_key: Annotated[str | None, _says("Secret of that account. Secret.")] = None
+    blob_connect_seconds: Annotated[Seconds, _says("Time to connect to the S3 store.")] = 2.0
+    blob_read_seconds: Annotated[Seconds, _says("Time the S3 store has to answer.")] = 10.0
+    blob_deadline_seconds: Annotated[
+        float, _says("Time without progress after which a request gives up on the S3 store.", gt=0, le=60)
+    ] = 14.0
+    blob_pending_hours: Annotated[
+        float, _says("How long an upload waits to be published before it is removed.", ge=0.1)
+    ] = 24.0
+    max_blob_mb: Annotated[int, _says("Largest document, in MB.", ge=1, le=50_000)] = 5_000
 
     kms_provider: Annotated[
         Literal["local", "aws", "azure", "gcp", "kmip"],
@@ -186,6 +204,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Where everything beside `/fhir` is, without a slash at the end; also our name as an issuer."""
         base = self.fhir_base
         return base.removesuffix("/fhir") if base.endswith("/fhir") else self.origin
+
+    @property
+    def blob_address(self) -> str:
+        """Where documents are kept."""
+        return self.blob_url or str(self.data_dir / "blobs")
 
     @property
     def token_key_path(self) -> Path:

@@ -46,6 +46,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
             seconds=settings.request_seconds,
             bundle_seconds=settings.bundle_seconds,
             strict_search=settings.strict_search,
+            blob_bytes=settings.max_blob_mb * MB,
         ),
         capability=capabilities().body(settings.fhir_base),
         types=frozenset(RESOURCE_TYPES),

@@ -34,6 +34,7 @@ from fhir_mapping.query_string import QueryStrings
 from fhir_mapping.reading import ContentReading
 from fhir_mapping.references import ResourceLinks
 from fhir_mapping.validation import Validation
+from storage.blobs import open_blob_store
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey, UnsafeMasterKey
 from storage.crypto.progress import Progress
@@ -41,6 +42,8 @@ from storage.embedded import EmbeddedMongo
 from storage.mongo import client as mongo
 from storage.mongo.accounts import MongoAccounts
 from storage.mongo.audit import MongoAuditTrail
+from storage.mongo.blob_upkeep import BlobUpkeep
+from storage.mongo.blobs import MongoBlobs
 from storage.mongo.clients import MongoClients
 from storage.mongo.erasure import erase_patient
 from storage.mongo.explaining import Explained, explain
@@ -68,6 +71,7 @@ class Opened(NamedTuple):
     store: MongoRevisionStore
     trail: MongoAuditTrail
     parts: Parts
+    upkeep: BlobUpkeep
     jobs: MongoJobs
     custom: CustomParameters
     oversight: Oversight
@@ -112,6 +116,56 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
     `settings.mongodb_uri` must be set: starting the embedded server is the command's business. Raises `Unavailable` when the
     database or the keys cannot be reached, or when the deployment cannot keep the product's promises.
     """
+    async with _reached(settings) as (client, database, keyring):
+        custom = CustomParameters()
+        describe = IndexTerms(settings.fhir_base, custom)
+        store = MongoRevisionStore(database, keyring, Inspection(describe, now, custom))
+        trail = MongoAuditTrail(database, keyring)
+        accounts = MongoAccounts(database, keyring)
+        sessions = MongoSessions(database, keyring, accounts, now)
+        watch = oversight(database, keyring, now)
+        signatures = Signatures(MongoSigningKeys(database, keyring), now)
+        await signatures.start()
+        upkeep = open_blobs(settings, database, keyring)
+        try:
+            parts = parts_of(store, trail, upkeep.blobs, settings.fhir_base, describe, custom)
+            jobs = MongoJobs(database, keyring.service.tokens)
+            known = KnownParameters(parts, jobs, custom)
+            await known.refresh()
+            async with (
+                repeated("search parameters", known.refresh),
+                people(database, keyring, accounts, sessions, _outside(settings), clock=now, new_id=new_id) as folk,
+            ):
+                yield Opened(
+                    client,
+                    database,
+                    keyring,
+                    store,
+                    trail,
+                    parts,
+                    upkeep,
+                    jobs,
+                    custom,
+                    watch,
+                    accounts,
+                    sessions,
+                    MongoReplays(database, keyring, now),
+                    signatures,
+                    folk,
+                    MongoClients(database, keyring.service, now),
+                    MongoVouchers(database, keyring, now),
+                )
+        finally:
+            await watch.throttle.close()
+            await sessions.close()
+            await upkeep.blobs.close()
+            await store.close()
+            await trail.close()
+
+
+@asynccontextmanager
+async def _reached(settings: Settings) -> AsyncIterator[tuple[mongo.Client, mongo.Database, Keyring]]:
+    """Database and keys."""
     if settings.mongodb_uri is None:
         raise Unavailable("No database: CHARTVAULT_MONGODB_URI is not set and no embedded server runs")
     client = mongo.connect(settings.mongodb_uri, pool_size=settings.mongodb_pool_size)
@@ -121,47 +175,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         await create_collections(database)
         keyring = await open_keyring(settings, client)
         try:
-            custom = CustomParameters()
-            describe = IndexTerms(settings.fhir_base, custom)
-            store = MongoRevisionStore(database, keyring, Inspection(describe, now, custom))
-            trail = MongoAuditTrail(database, keyring)
-            accounts = MongoAccounts(database, keyring)
-            sessions = MongoSessions(database, keyring, accounts, now)
-            watch = oversight(database, keyring, now)
-            signatures = Signatures(MongoSigningKeys(database, keyring), now)
-            await signatures.start()
-            try:
-                parts = parts_of(store, trail, settings.fhir_base, describe, custom)
-                jobs = MongoJobs(database, keyring.service.tokens)
-                known = KnownParameters(parts, jobs, custom)
-                await known.refresh()
-                async with (
-                    repeated("search parameters", known.refresh),
-                    people(database, keyring, accounts, sessions, _outside(settings), clock=now, new_id=new_id) as folk,
-                ):
-                    yield Opened(
-                        client,
-                        database,
-                        keyring,
-                        store,
-                        trail,
-                        parts,
-                        jobs,
-                        custom,
-                        watch,
-                        accounts,
-                        sessions,
-                        MongoReplays(database, keyring, now),
-                        signatures,
-                        folk,
-                        MongoClients(database, keyring.service, now),
-                        MongoVouchers(database, keyring, now),
-                    )
-            finally:
-                await watch.throttle.close()
-                await sessions.close()
-                await store.close()
-                await trail.close()
+            yield client, database, keyring
         finally:
             await keyring.close()
     finally:
@@ -199,8 +213,22 @@ async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
         raise UnusableSettings(str(error)) from error
 
 
+def open_blobs(settings: Settings, database: mongo.Database, keyring: Keyring) -> BlobUpkeep:
+    """Documents and what looks after them; the store is not touched yet. Raises `UnusableSettings` for a bad address."""
+    try:
+        store = open_blob_store(settings.blob_address, settings)
+    except ValueError as error:
+        raise UnusableSettings(f"CHARTVAULT_BLOB_URL: {error}") from None
+    return BlobUpkeep(MongoBlobs(database, keyring, store), keyring.database, settings.blob_pending_hours)
+
+
 def parts_of(
-    store: MongoRevisionStore, trail: MongoAuditTrail, base_url: str, describe: IndexTerms, custom: CustomParameters
+    store: MongoRevisionStore,
+    trail: MongoAuditTrail,
+    blobs: MongoBlobs,
+    base_url: str,
+    describe: IndexTerms,
+    custom: CustomParameters,
 ) -> Parts:
     """The ports of the use cases; `base_url` is the address under which references mean this server."""
     return Parts(
@@ -214,6 +242,7 @@ def parts_of(
         clock=now,
         new_id=new_id,
         reading=ContentReading(base_url),
+        blobs=blobs,
     )
 
 

@@ -74,5 +74,5 @@ async def _prepare(settings: Settings) -> None:
     """Open everything once: what is wrong is said here and not by each worker, which finds all in place."""
     from api.wiring import opened
 
-    async with opened(settings):
-        pass
+    async with opened(settings) as parts:
+        await parts.upkeep.blobs.store.probe()

@@ -26,6 +26,7 @@ class Limits(NamedTuple):
     seconds: float
     bundle_seconds: float
     strict_search: bool = False
+    blob_bytes: int = 0
 
 
 class Service(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from api.settings import Documented, Settings, reference
 
 PROJECT = Path(__file__).resolve().parents[2]
-SOURCE = "".join(path.read_text() for path in (PROJECT / "api").rglob("*.py"))
+SOURCE = "".join(path.read_text() for root in ("api", "storage") for path in (PROJECT / root).rglob("*.py"))
 
 
 @pytest.mark.parametrize("row", list(reference()), ids=lambda row: row.variable)
