@@ -19,6 +19,7 @@ from fhir_mapping.chains import HAS, MAX_HOPS, having, linked
 from fhir_mapping.compartments import types_within, within
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.inclusions import inclusion, is_inclusion, require_few
+from fhir_mapping.keying import keyed
 from fhir_mapping.parameter_conditions import ParameterConditions, require_modifier
 from fhir_mapping.range_paths import is_leading
 from fhir_mapping.scoping import scoped
@@ -83,7 +84,7 @@ class QueryStrings:
                 ignored.append(shown(name))
         query = SearchQuery(
             resource_type,
-            scoped(resource_type, conditions),
+            keyed(resource_type, scoped(resource_type, conditions)),
             settings.sort,
             settings.count,
             total=settings.total,

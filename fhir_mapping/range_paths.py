@@ -13,6 +13,7 @@ from functools import cache
 from domain.ranges import MOMENT
 from fhir_mapping.extraction import Filter, Route
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
+from fhir_mapping.search_values import quantity
 from fhir_mapping.tables import elements_of
 
 PERSONS = frozenset({"Patient", "Person", "RelatedPerson", "Practitioner"})
@@ -53,7 +54,12 @@ def paths(parameter: SearchParameter) -> tuple[str, ...]:
     routes = parameter.routes
     if routes is None:
         return (f"?{parameter.code}",)
-    return tuple(dict.fromkeys(path_of(parameter, route) for route in routes))
+    return tuple(dict.fromkeys(path_of(parameter, route) for route in routes if _is_filed(parameter, route)))
+
+
+def _is_filed(parameter: SearchParameter, route: Route) -> bool:
+    """Whether values of the route's type have ranges: a search for others would walk for nothing (SampledData)."""
+    return parameter.kind != "quantity" or route.type in quantity.READERS
 
 
 def is_personal(parameter: SearchParameter) -> bool:
