@@ -102,10 +102,10 @@ def candidates_of(query: SearchQuery) -> SearchQuery:
 class _Candidates:
     """The candidates of a query, batch by batch, those that are matches with what is inside them."""
 
-    def __init__(self, source: Source, query: SearchQuery) -> None:
+    def __init__(self, source: Source, query: SearchQuery, *, first: int = BATCH) -> None:
         self._source = source
         self._doubtful = [condition for condition in query.conditions if _is_opened(condition)]
-        self._query: SearchQuery | None = candidates_of(query)
+        self._query: SearchQuery | None = msgspec.structs.replace(candidates_of(query), count=first)
         self._left = MAX_OPENED
 
     async def batch(self) -> list[tuple[Stored, Inspected]] | None:
@@ -119,7 +119,7 @@ class _Candidates:
                 f"More than {MAX_OPENED} resources would have to be opened for this search: "
                 "add a parameter that selects fewer"
             )
-        self._query = None if page.next is None else msgspec.structs.replace(self._query, after=page.next)
+        self._query = None if page.next is None else msgspec.structs.replace(self._query, after=page.next, count=BATCH)
         contents = await self._source.open(page.matches)
         words = [frozenset[str]()] * len(contents)
         if self._source.found is not None and any(map(_asks_found, self._doubtful)):
@@ -135,7 +135,8 @@ class _Candidates:
 
 async def _streamed(source: Source, query: SearchQuery) -> Page:
     """Matches in the store's order, opening no more than the page needs, or all that has to be counted."""
-    candidates = _Candidates(source, query)
+    # Often nearly all candidates are matches: no more are asked for at first than the page holds.
+    candidates = _Candidates(source, query, first=max(1, min(query.count + 1, BATCH)))
     count_all = query.total == "accurate"
     found: list[Stored] = []
     batch = await candidates.batch()
