@@ -21,7 +21,7 @@ from api.fitness import misfits
 
 PREFIX = "CHARTVAULT_"
 _NOT_SETTINGS = frozenset(
-    {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED")}
+    {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED", "PLANS")}
 )
 """Variables of the tests and of the client commands."""
 SECRETS = frozenset({"mongodb_uri", "smtp_url", "kms_credentials", "blob_secret_key"})
