@@ -21,6 +21,12 @@ from api.commands.import_ import import_
 from api.commands.keys import reseal, revoke, rotate
 from api.commands.serve import serve
 from api.commands.token import token
+from api.commands.users import add as add_user
+from api.commands.users import approve as approve_user
+from api.commands.users import disable as disable_user
+from api.commands.users import enable as enable_user
+from api.commands.users import list_ as list_users
+from api.commands.users import reset_mfa
 from api.commands.verify import verify
 from api.commands.version import version
 from api.settings import UnusableSettings
@@ -79,6 +85,20 @@ clients.command(
 clients.command("list", epilog=_examples("chartvault clients list"))(list_clients)
 clients.command("remove", epilog=_examples("chartvault clients remove 5NbkXq"))(remove_client)
 app.add_typer(clients, name="clients")
+users = typer.Typer(help="People who log in.", no_args_is_help=True)
+users.command(
+    "add",
+    epilog=_examples(
+        "chartvault users add ana@clinic.example --role SUPER_ADMIN --first-name Ana --last-name Lindqvist",
+        "chartvault users add bo@clinic.example --role DOCTOR --profile Practitioner/1 --organization Organization/1",
+    ),
+)(add_user)
+users.command("list", epilog=_examples("chartvault users list --status PENDING_APPROVAL"))(list_users)
+users.command("approve", epilog=_examples("chartvault users approve bo@clinic.example"))(approve_user)
+users.command("disable", epilog=_examples("chartvault users disable bo@clinic.example"))(disable_user)
+users.command("enable", epilog=_examples("chartvault users enable bo@clinic.example"))(enable_user)
+users.command("reset-mfa", epilog=_examples("chartvault users reset-mfa bo@clinic.example"))(reset_mfa)
+app.add_typer(users, name="users")
 app.command(
     "import",
     epilog=_examples(

@@ -7,6 +7,7 @@ import http.client
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -16,6 +17,9 @@ from api.running import RunningServer, announce
 from api.settings import Settings
 from api.tokens import mint
 from domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from api.demo.accounts import DemoAccount
 
 _TOKEN_HOURS = 12
 _READY_SECONDS = 60.0
@@ -33,14 +37,17 @@ def welcome(settings: Settings, *, demo: bool) -> None:
         console.print(f"The server does not answer yet after {_READY_SECONDS:.0f} s; its log says why.", style="yellow")
         return
     announce(settings.data_dir, RunningServer(os.getpid(), local, settings.fhir_base))
+    accounts: list[DemoAccount] = []
     if demo:  # first, so that its requests in the log do not push the token off the screen
-        _load_demo(settings, local, console)
+        accounts = _load_demo(settings, local, console)
     root = settings.fhir_base.removesuffix("/fhir")
     console.print("\n[bold]Chartvault is ready.[/bold] Stop it with Ctrl-C.\n")
     console.print(f"  FHIR base   {settings.fhir_base}")
     console.print(f"  API docs    {root}/api/docs")
+    if settings.smtp_url is None:
+        console.print(f"  Letters     {(settings.data_dir / 'mail').absolute()} (set CHARTVAULT_SMTP_URL to send them)")
     console.print(f"  Data        {settings.data_dir.absolute() if settings.embedded else 'CHARTVAULT_MONGODB_URI'}")
-    if settings.profile == "development" and settings.embedded:
+    if _may_show_secrets(settings):
         token = mint(settings, scopes="system/*.cruds", lifetime_seconds=_TOKEN_HOURS * 3600, subject="welcome")
         console.print(f"\n  A token with all rights, good for {_TOKEN_HOURS} hours:\n")
         console.print(f"export TOKEN={token}")
@@ -49,22 +56,37 @@ def welcome(settings: Settings, *, demo: bool) -> None:
         )
     else:
         console.print("\n  Make a token with: chartvault token\n")
+    console.print("  The first administrator: chartvault users add you@example.org --role SUPER_ADMIN\n")
+    if accounts:
+        console.print(
+            "  Demonstration accounts and their passwords, shown this once (staff set up an app at first login):\n"
+        )
+        for account in accounts:
+            console.print(f"  {account.email:30} {account.password}")
     sys.stdout.flush()
 
 
-def _load_demo(settings: Settings, local: str, console: Console) -> None:
-    """Store the synthetic patients, unless they are there already."""
+def _may_show_secrets(settings: Settings) -> bool:
+    """Whether who reads the output could read the keys too."""
+    return settings.profile == "development" and settings.embedded
+
+
+def _load_demo(settings: Settings, local: str, console: Console) -> list[DemoAccount]:
+    """Store the synthetic patients and accounts, unless they are there already; the new accounts."""
+    from api.demo.accounts import demo_accounts
     from api.demo.load import load_demo
 
     token = mint(settings, scopes="system/*.cruds", lifetime_seconds=3600, subject="demo", client="chartvault-demo")
     try:
         created = asyncio.run(load_demo(local, token))
+        accounts = asyncio.run(demo_accounts(settings.data_dir)) if _may_show_secrets(settings) else []
     except (NotAllowed, ServerLost, Unavailable) as error:
         console.print(f"The demonstration data could not be loaded: {error}", style="yellow")
-        return
+        return []
     console.print(
         f"{created:,} synthetic resources were loaded." if created else "The synthetic patients are there already."
     )
+    return accounts
 
 
 def local_base(settings: Settings) -> str:

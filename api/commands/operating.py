@@ -32,9 +32,14 @@ async def operating(data_dir: Path | None) -> AsyncIterator[Opened]:
             yield parts
 
 
+def operator_name() -> str:
+    """Who the audit names for an operator's command."""
+    return f"operator:{_account()}"
+
+
 def operator_entry(parts: Opened, interaction: str, patient: str | None = None) -> AuditEntry:
     """The audit entry of an operator's command, under the name of the account it runs as."""
-    operator = Caller(subject=f"operator:{_account()}", client="chartvault-cli", token_id="none", rights={})  # noqa: S106
+    operator = Caller(subject=operator_name(), client="chartvault-cli", token_id="none", rights={})  # noqa: S106
     return entry(
         operator,
         interaction,

@@ -45,7 +45,7 @@ async def register(people: People, applicant: Applicant, password: str) -> str |
     least = LEAST_WITH_SECOND_FACTOR if applicant.is_staff else LEAST_ALONE
     require_fit(password, least=least, known=(applicant.email, applicant.first_name, applicant.last_name))
     hashed = await people.passwords.hash(password)
-    account = _account(people, applicant, status=applicant.status)
+    account = account_of(people, applicant, status=applicant.status, granted=False)
     credentials = Credentials(account=account.id, password=hashed, short=len(password) < LEAST_ALONE)
     try:
         await people.accounts.add(account, credentials)
@@ -66,7 +66,7 @@ async def invite(
 
     The caller has checked who may invite whom. Raises `Conflict` (`email_taken`).
     """
-    account = _account(people, applicant, status="PENDING_EMAIL", invited=True)
+    account = account_of(people, applicant, status="PENDING_EMAIL", granted=True)
     account = msgspec.structs.replace(account, profiles=profiles, organizations=organizations)
     await people.accounts.add(account, Credentials(account=account.id))
     token = await people.tickets.issue("invitation", Ticket(account.id), INVITATION_LIFETIME)
@@ -103,9 +103,10 @@ def verified(account: Account, people: People) -> Account:
     )
 
 
-def _account(people: People, applicant: Applicant, *, status: Status, invited: bool = False) -> Account:
+def account_of(people: People, applicant: Applicant, *, status: Status, granted: bool) -> Account:
+    """A new account: with the role when it is `granted`, else with what everybody gets and the role as a wish."""
     now = people.clock()
-    granted = invited or not applicant.is_staff
+    granted = granted or not applicant.is_staff
     return Account(
         id=people.new_id(),
         email=applicant.email.strip(),
