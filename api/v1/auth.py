@@ -86,7 +86,7 @@ async def _proven(service: Service, body: LoginForm, place: Place) -> SignedIn:
         return await signing_in.go_on(service.people, body.mfa_token, proof, place=place)
     if body.email is not None and body.password is not None:
         return await signing_in.sign_in(service.people, body.email, body.password, proof=proof, place=place)
-    if body.passkey is not None and body.passkey_token is not None:
+    if bytes(body.passkey) and body.passkey_token is not None:
         return await signing_in.sign_in_with_passkey(
             service.people, body.passkey_token, bytes(body.passkey), place=place
         )
@@ -98,7 +98,7 @@ def _proof(body: LoginForm) -> Proof | None:
         return Proof(code="".join(body.otp.split()))
     if body.recovery_code is not None:
         return Proof(recovery=body.recovery_code)
-    if body.passkey is not None:
+    if bytes(body.passkey):
         return Proof(passkey=bytes(body.passkey), ticket=body.passkey_token)
     return None
 

@@ -80,7 +80,7 @@ class AttemptDocument(TypedDict, total=False):
     _id: bytes  # keyed hash of an address, alone or with a network
     failures: int  # plain
     at: datetime  # plain: of the last
-    until: datetime  # plain: until when the next is refused
+    until: datetime | None  # plain: until when the next is refused
     refused: datetime | None  # plain: whether the last was refused, and until when
 
 

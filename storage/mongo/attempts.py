@@ -65,7 +65,7 @@ class MongoAttempts:
 
 def _counted(limit: Limit, now: datetime) -> list[dict[str, Any]]:
     """The update: refuse while the wait lasts, else count, and set the wait that follows."""
-    waiting = {"$gt": [{"$ifNull": ["$until", now]}, now]}
+    waiting = {"$gt": ["$until", now]}
     beyond = {"$subtract": ["$failures", limit.free]}
     seconds = {
         "$switch": {
@@ -77,7 +77,8 @@ def _counted(limit: Limit, now: datetime) -> list[dict[str, Any]]:
             "default": 0,
         }
     }
-    until = {"$add": [now, {"$multiply": [1000, seconds]}]}
+    # No wait is null and not `now`: an attempt whose clock was read a moment earlier must not find itself waiting.
+    until = {"$cond": [{"$gt": [seconds, 0]}, {"$add": [now, {"$multiply": [1000, seconds]}]}, None]}
     return [
         {"$set": {"refused": {"$cond": [waiting, "$until", None]}}},
         {
