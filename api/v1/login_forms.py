@@ -43,7 +43,7 @@ class LoginForm(Form, frozen=True, kw_only=True):
     mfa_token: Token | None = None
     otp: Code | None = None
     recovery_code: RecoveryCode | None = None
-    passkey: msgspec.Raw = msgspec.Raw()
+    passkey: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     passkey_token: Token | None = None
     device: Token | None = None
 
