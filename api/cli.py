@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from api.commands.bench import bench
+from api.commands.blobs import check, init, sweep
 from api.commands.clients import add as add_client
 from api.commands.clients import list_ as list_clients
 from api.commands.clients import remove as remove_client
@@ -99,6 +100,18 @@ users.command("disable", epilog=_examples("chartvault users disable bo@clinic.ex
 users.command("enable", epilog=_examples("chartvault users enable bo@clinic.example"))(enable_user)
 users.command("reset-mfa", epilog=_examples("chartvault users reset-mfa bo@clinic.example"))(reset_mfa)
 app.add_typer(users, name="users")
+blobs = typer.Typer(help="Look after documents.", no_args_is_help=True)
+blobs.command(epilog=_examples("chartvault blobs sweep", "chartvault blobs sweep --older-than 1h"))(sweep)
+blobs.command(epilog=_examples("chartvault blobs check || page-somebody"))(check)
+app.add_typer(blobs, name="blobs")
+bucket = typer.Typer(help="Make a bucket ready for documents.", no_args_is_help=True)
+bucket.command(
+    epilog=_examples(
+        "chartvault bucket init", "chartvault bucket init --versioning", "chartvault bucket init --lock-days 30"
+    )
+)(init)
+bucket.callback()(lambda: None)
+app.add_typer(bucket, name="bucket")
 app.command(
     "import",
     epilog=_examples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import uvloop
 
 from api.commands.operating import operating, operator_entry, shown
 from api.commands.options import DataDir
+from domain.errors import Unavailable
 
 
 def erase(
@@ -53,4 +55,6 @@ async def _erase(patient: str, reason: str, data_dir: DataDir) -> None:
         async with operating(data_dir) as parts:
             record = operator_entry(parts, "erase", patient)
             stone = await erase_for_good(parts, record, patient=patient, reason=reason, progress=progress)
+            with suppress(Unavailable):  # nothing can open the objects any more; the server sweeps them later
+                await parts.upkeep.sweep_in_turn()
     typer.echo(f"Erased Patient/{patient}: {stone.revisions:,} versions cannot be opened any more.")

@@ -118,8 +118,11 @@ def object_size(size: int) -> int:
 
 
 def window(start: int, end: int, size: int) -> Window:
-    """The chunks that hold the bytes `start` to `end` of a content of `size` bytes; an empty range has one chunk."""
-    first, last = start // CHUNK, max(start, end - 1) // CHUNK
+    """The chunks that hold the bytes `start` to `end` of a content of `size` bytes; an empty range has one chunk.
+
+    Whoever reads to the end gets the last chunk too, which is empty when `size` is a multiple of `CHUNK`.
+    """
+    first, last = start // CHUNK, (size if end >= size else max(start, end - 1)) // CHUNK
     return Window(first, HEADER + first * (CHUNK + _TAG), min(object_size(size), HEADER + (last + 1) * (CHUNK + _TAG)))
 
 

@@ -1,11 +1,13 @@
-"""Looking after the blobs of an installation: the sweep in the background or by hand, and the check."""
+"""Looking after the blobs of an installation: the sweep in the background or by hand, the check, making a bucket."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from domain.errors import Contention
+from domain.errors import Contention, InvalidRequest
+from storage.blobs.location import Bucket
 from storage.crypto.progress import Progress, unseen
 from storage.mongo.blob_check import check
 from storage.mongo.blob_sweep import SETTLED, Swept, sweep
@@ -48,6 +50,23 @@ class BlobUpkeep:
             await self.sweep()
         except Contention:
             return
+
+    async def prepare_bucket(self, *, versioning: bool, lock_days: int, compliance: bool) -> list[str]:
+        """Make the bucket ready (`blobs/bucket.py`), then put, get and delete an object; returns in sentences what was done.
+
+        Raises `InvalidRequest` when documents are not kept in a bucket, or the store does not offer this; `Unavailable`.
+        """
+        store = self.blobs.store
+        bucket = getattr(store, "bucket", None)
+        if not isinstance(bucket, Bucket):
+            raise InvalidRequest("CHARTVAULT_BLOB_URL names no bucket: set it to s3://bucket")
+        from storage.blobs.bucket import prepare  # loads the S3 client, which nothing else here needs
+
+        done = await asyncio.to_thread(
+            prepare, bucket, versioning=versioning, lock_days=lock_days, compliance=compliance
+        )
+        await store.probe()
+        return [*done, "Documents can be put, read and deleted."]
 
     def findings(self, progress: Progress = unseen) -> AsyncIterator[Finding]:
         """See `blob_check.check`."""

@@ -37,13 +37,22 @@ def test_every_service_is_watched_and_comes_back(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-def test_the_server_waits_for_its_database() -> None:
-    assert SERVICES["api"]["depends_on"] == {"mongodb": {"condition": "service_healthy"}}
+def test_the_server_waits_for_its_database_and_its_bucket() -> None:
+    healthy = {"condition": "service_healthy"}
+    assert SERVICES["api"]["depends_on"] == {"mongodb": healthy, "s3": healthy}
 
 
 def test_the_server_knows_the_address_of_its_database() -> None:
     uri = SERVICES["api"]["environment"]["CHARTVAULT_MONGODB_URI"]
     assert re.fullmatch(r"mongodb://chartvault:\$\{.*\}@mongodb:27017/\?authSource=admin&replicaSet=chartvault", uri)
+
+
+def test_the_server_knows_its_bucket_which_the_store_makes() -> None:
+    environment = SERVICES["api"]["environment"]
+    assert environment["CHARTVAULT_BLOB_URL"] == f"s3://{SERVICES['s3']['environment']['S3_BUCKET']}"
+    assert environment["CHARTVAULT_BLOB_ENDPOINT"] == "http://s3:8333"
+    assert environment["CHARTVAULT_BLOB_ACCESS_KEY"] == SERVICES["s3"]["environment"]["AWS_ACCESS_KEY_ID"]
+    assert environment["CHARTVAULT_BLOB_SECRET_KEY"] == SERVICES["s3"]["environment"]["AWS_SECRET_ACCESS_KEY"]
 
 
 def test_no_secret_has_a_default() -> None:
