@@ -78,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             app.state.settings = chosen
             app.state.ready = parts.ready
             async with (
+                repeated("alerts", parts.alert),
                 repeated("jobs", parts.work),
                 repeated("signing keys", parts.signatures.refresh),
                 repeated("blobs", parts.upkeep.sweep_in_turn, seconds=SWEEP_SECONDS),

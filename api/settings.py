@@ -166,6 +166,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_sign_in: Annotated[
         int, _says("Logins, registrations and inquiries a minute from one network address; 0 is no limit.", ge=0)
     ] = 300
+    privacy_officers: Annotated[
+        str | None,
+        _says(
+            "Mail addresses told of emergency access, separated by commas. Default: administrators of the organisation."
+        ),
+    ] = None
     trusted_proxies: Annotated[
         str | None,
         _says("Networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, separated by commas."),

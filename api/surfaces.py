@@ -53,6 +53,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         jobs=opened.jobs,
         custom=opened.custom,
         audit=opened.oversight.audit,
+        grants=opened.oversight.grants,
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base, gate)
@@ -72,6 +73,8 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         limits=V1Limits(seconds=settings.request_seconds, require_if_match=settings.require_if_match),
         people=opened.people,
         logins=logins(settings, opened),
+        audit=opened.oversight.audit,
+        grants=opened.oversight.grants,
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)

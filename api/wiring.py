@@ -17,6 +17,7 @@ from api.logs import log
 from api.settings import Settings, UnusableSettings
 from api.signatures import Signatures
 from domain.access import Caller, parse_scopes
+from domain.accounts.alerting import tell
 from domain.accounts.people import People
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
@@ -88,6 +89,10 @@ class Opened(NamedTuple):
         while await work(self.parts, self.jobs):
             pass
 
+    async def alert(self) -> None:
+        """Tell the privacy officers of emergency access; for the server's own processes."""
+        await tell(self.people, self.oversight.grants, self.oversight.officers)
+
     @property
     def grants(self) -> Grants:
         """Who has emergency access to whom."""
@@ -123,7 +128,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         trail = MongoAuditTrail(database, keyring)
         accounts = MongoAccounts(database, keyring)
         sessions = MongoSessions(database, keyring, accounts, now)
-        watch = oversight(database, keyring, now)
+        watch = oversight(database, keyring, now, settings.privacy_officers)
         signatures = Signatures(MongoSigningKeys(database, keyring), now)
         await signatures.start()
         upkeep = open_blobs(settings, database, keyring)

@@ -53,6 +53,10 @@ ACTIONS: dict[str, Action] = {
     "user-update": "U",
     "user-approve": "U",
     "user-disable": "D",
+    "audit-list": "R",
+    "break-glass": "C",
+    "break-glass-list": "R",
+    "break-glass-review": "U",
     "erase": "D",
     "rotate": "E",
 }

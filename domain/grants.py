@@ -56,10 +56,6 @@ class GrantBook(Grants, Protocol):
         """Store the first review; false when there is one already, or no such grant."""
         ...
 
-    async def unalerted(self, count: int) -> list[Grant]:
-        """Grants nobody was told of yet, the oldest first."""
-        ...
-
-    async def mark_alerted(self, grant_id: str) -> None:
-        """Somebody was told."""
+    async def claim_alert(self) -> Grant | None:
+        """The oldest grant nobody was told of yet, which is the caller's to tell of: nobody else gets it."""
         ...

@@ -30,6 +30,7 @@ from fhir_mapping.audit_codes import (
     Pattern,
     kind_of,
 )
+from fhir_mapping.tables import RESOURCE_TYPES
 
 
 def audit_event(record: AuditRecord, base_url: str) -> FhirJson:
@@ -104,14 +105,20 @@ def _entities(record: AuditRecord, base_url: str, *, query: bool) -> Iterator[Fh
             yield _query_entity(record, base_url)
     else:
         for target in record.targets:
-            kind, _, rest = target.partition("/")
-            logical_id, _, version = rest.partition("/")
-            name = f"{kind}/{logical_id}" + (f"/_history/{version}" if version else "")
-            yield {"what": {"reference": name}, "type": _coding(ENTITY, "2"), "role": _coding(OBJECT_ROLE, "4")}
+            yield {"what": _what(target), "type": _coding(ENTITY, "2"), "role": _coding(OBJECT_ROLE, "4")}
     for patient in record.patients:
         who = {"reference": f"Patient/{patient}"}
         yield {"what": who, "type": _coding(ENTITY, "1"), "role": _coding(OBJECT_ROLE, "1")}
     yield {"what": {"identifier": {"value": record.request_id}}, "type": _coding(ENTITY_TYPE, "XrequestId")}
+
+
+def _what(target: str) -> FhirJson:
+    """A resource by reference; what is no resource, such as an account, by a name of ours."""
+    kind, _, rest = target.partition("/")
+    if kind not in RESOURCE_TYPES:
+        return {"identifier": {"system": f"urn:chartvault:{kind.lower()}", "value": rest or kind}}
+    logical_id, _, version = rest.partition("/")
+    return {"reference": f"{kind}/{logical_id}" + (f"/_history/{version}" if version else "")}
 
 
 def _query_entity(record: AuditRecord, base_url: str) -> FhirJson:

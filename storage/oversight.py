@@ -16,17 +16,21 @@ from storage.mongo.throttling import MongoCounters
 
 
 class Oversight(NamedTuple):
-    """Of one process; `throttle` is closed before the client."""
+    """Of one process; `throttle` is closed before the client. `officers` are told of emergency access."""
 
     grants: MongoGrantBook
     audit: MongoAuditReading
     throttle: Throttle
+    officers: tuple[str, ...]
 
 
-def oversight(database: Database, keyring: Keyring, clock: Callable[[], datetime]) -> Oversight:
-    """All of it over `database`."""
+def oversight(
+    database: Database, keyring: Keyring, clock: Callable[[], datetime], officers: str | None = None
+) -> Oversight:
+    """All of it over `database`; `officers` are mail addresses separated by commas."""
     return Oversight(
         MongoGrantBook(database, keyring, clock),
         MongoAuditReading(database, keyring),
         Throttle(MongoCounters(database, keyring.service, clock), time.monotonic),
+        tuple(part.strip() for part in (officers or "").split(",") if part.strip()),
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.paging import PageLinks
 from domain.audit_reading import AuditReading
+from domain.grants import GrantBook
 from domain.identity import ResourceKey, parse_id
 from domain.interactions.parts import Occasion, Parts
 from domain.jobs import CustomSearch, Jobs
@@ -40,6 +41,7 @@ class Service(NamedTuple):
     jobs: Jobs
     custom: CustomSearch
     audit: AuditReading
+    grants: GrantBook
 
 
 class Call(NamedTuple):

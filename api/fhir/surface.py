@@ -20,6 +20,7 @@ from typing import NamedTuple
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
 from api.fhir.exchange import MAX_QUERY, Exchange, Reply
 from api.fhir.headers import require_json_answer
+from api.fhir.purposes import with_purpose
 from api.fhir.responses import failure_reply
 from api.fhir.routes import MethodMissing, Route, find, shape_of
 from api.fhir.service import Call, Service
@@ -97,6 +98,9 @@ class FhirSurface:
             if not route.public:
                 caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
                 await self._gate.admit(caller, exchange.limits)
+                caller = await with_purpose(
+                    self._service.parts, self._service.grants, exchange, caller, visit.request_id
+                )
             reply = await self._handle(route, exchange, caller, visit)
         except DomainError as error:
             reply = failure_reply(error)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from api.logins import Logins
 from api.v1.cursors import Cursors
 from domain.accounts.people import People
+from domain.audit_check import AuditCheck
+from domain.audit_reading import AuditReading
+from domain.grants import GrantBook
 from domain.interactions.parts import Parts
 
 if TYPE_CHECKING:
     from api.v1.replays import Replays
+
+
+class Audit(AuditReading, AuditCheck, Protocol):
+    """The audit, to read and to check."""
 
 
 class Limits(NamedTuple):
@@ -33,3 +40,5 @@ class Service(NamedTuple):
     limits: Limits
     people: People
     logins: Logins
+    audit: Audit
+    grants: GrantBook

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.v1 import auth, passwords, second_factors, sessions, users
+from api.v1 import audit, auth, break_glass, passwords, second_factors, sessions, users
 from api.v1.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
@@ -11,4 +11,6 @@ TABLE: tuple[Endpoint, ...] = (
     *second_factors.ENDPOINTS,
     *sessions.ENDPOINTS,
     *users.ENDPOINTS,
+    *audit.ENDPOINTS,
+    *break_glass.ENDPOINTS,
 )

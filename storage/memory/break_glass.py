@@ -52,8 +52,8 @@ class MemoryGrantBook:
         self._grants[grant_id] = msgspec.structs.replace(grant, review=review)
         return True
 
-    async def unalerted(self, count: int) -> list[Grant]:
-        return [each for _, each in sorted(self._grants.items()) if each.id not in self._alerted][:count]
-
-    async def mark_alerted(self, grant_id: str) -> None:
-        self._alerted.add(grant_id)
+    async def claim_alert(self) -> Grant | None:
+        grant = next((each for _, each in sorted(self._grants.items()) if each.id not in self._alerted), None)
+        if grant is not None:
+            self._alerted.add(grant.id)
+        return grant

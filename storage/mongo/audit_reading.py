@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from domain.audit_check import Examined
 from domain.audit_reading import AuditPage, AuditQuery, AuditRecord, Opening, Scope
 from domain.errors import IntegrityFailure
 from domain.search import HistoryKey
@@ -19,6 +20,7 @@ from storage.crypto.sealing import SealingKey, open_sealed, place
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import AUDIT
 from storage.mongo.failures import translated
+from storage.mongo.verification_parts import examine_part
 
 SEARCH_MS = 10_000
 _IN = {
@@ -38,6 +40,7 @@ class MongoAuditReading:
     """The entries of one database."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
         self._entries = database[AUDIT]
         self._keyring = keyring
 
@@ -64,6 +67,10 @@ class MongoAuditReading:
         keys = await self._keyring.for_reading({key for key in wanted if key is not None})
         return [_opened(record, opening, keys) for record, opening in zip(records, openings, strict=True)]
 
+    async def examine(self, place: str, count: int) -> Examined:
+        """See `domain.audit_check.AuditCheck`."""
+        return await examine_part(self._database, self._keyring, place, count)
+
 
 def _all(clauses: Sequence[Document]) -> Document:
     return {"$and": list(clauses)} if clauses else {}
@@ -81,8 +88,9 @@ def _clauses(query: AuditQuery) -> Iterator[Document]:
     if query.targets is not None:
         yield _any(_about(target) for target in query.targets)
     for low, high in query.times:
-        bounds = {"$gte": low, "$lt": high}
-        yield {"recorded": {name: value for name, value in bounds.items() if value is not None}}
+        bounds = {name: value for name, value in (("$gte", low), ("$lt", high)) if value is not None}
+        if bounds:
+            yield {"recorded": bounds}
 
 
 def _any(alternatives: Iterable[Document]) -> Document:

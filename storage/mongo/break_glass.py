@@ -102,16 +102,14 @@ class MongoGrantBook:
             )
         return stored is not None
 
-    async def unalerted(self, count: int) -> list[Grant]:
+    async def claim_alert(self) -> Grant | None:
         with translated(_UNANSWERED):
-            found = (
-                await self._grants.find({"alerted": False}, max_time_ms=READ_MS).sort("_id", 1).limit(count).to_list()
+            if await self._grants.find_one({"alerted": False}, {"_id": 1}, max_time_ms=READ_MS) is None:
+                return None
+            found = await self._grants.find_one_and_update(
+                {"alerted": False}, {"$set": {"alerted": True}}, sort=[("_id", 1)]
             )
-        return await self._opened(found)
-
-    async def mark_alerted(self, grant_id: str) -> None:
-        with translated("The alert could not be recorded"):
-            await self._grants.update_one({"_id": grant_id}, {"$set": {"alerted": True}})
+        return None if found is None else (await self._opened([found]))[0]
 
     async def _opened(self, documents: Sequence[Document]) -> list[Grant]:
         keys = await self._keyring.for_reading({document["key"] for document in documents})

@@ -83,15 +83,30 @@ def sealed_findings(entry: Mapping[str, Any], key: SealingKey | None) -> Iterato
 
 
 class ChainExamination:
-    """One chain under examination. Feed it the entries in order, then ask for `ending`."""
+    """One chain under examination. Feed it the entries in order, then ask for `ending`.
 
-    def __init__(self, chain: str, head: Mapping[str, Any], keyring: Keyring) -> None:
+    One that goes on where another one stopped knows that entry `after` had the hash `digest`.
+    """
+
+    def __init__(
+        self, chain: str, head: Mapping[str, Any], keyring: Keyring, *, after: int = 0, digest: bytes | None = None
+    ) -> None:
         self._chain = chain
         self._head = head
         self._keyring = keyring
-        self._sequence = 0
-        self._digest: bytes | None = None
+        self._sequence = after
+        self._digest = digest
         self._broken = False
+
+    @property
+    def number(self) -> int:
+        """Of the last entry."""
+        return self._sequence
+
+    @property
+    def digest(self) -> bytes | None:
+        """Of the last entry."""
+        return self._digest
 
     def beginning(self) -> Iterator[Finding]:
         """The head itself: is it one that this service wrote?"""

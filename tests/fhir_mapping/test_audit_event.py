@@ -43,6 +43,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"patients": ("7", "8")},
     {"targets": ()},
     {"targets": ("Patient/7",)},
+    {"targets": ("User/0193a1b2", "Session/x y")},
     {"has_query": True, "query": "Patient?name=x"},
     {"has_query": True},
     {"outcome": "4", "status": 404},

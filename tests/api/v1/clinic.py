@@ -90,6 +90,12 @@ class Clinic:
         transport = httpx.ASGITransport(self.app, client=(network, 4711))  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url=f"{ORIGIN}/api/v1", timeout=60)
 
+    def fhir(self, token: str, **headers: str) -> httpx.AsyncClient:
+        """A client of the FHIR base."""
+        transport = httpx.ASGITransport(self.app)  # type: ignore[arg-type]
+        given = {**bearer(token), "content-type": "application/fhir+json", **headers}
+        return httpx.AsyncClient(transport=transport, base_url=f"{ORIGIN}/fhir", headers=given, timeout=60)
+
     async def post(self, path: str, body: dict[str, Any], token: str | None = None) -> httpx.Response:
         return await self.web.post(path, json=body, headers=bearer(token))
 

@@ -13,6 +13,7 @@ from aiosmtpd.smtp import SMTP
 from pymongo import MongoClient
 
 from api.settings import Settings
+from api.tokens import mint
 from tests.api.conftest import started
 from tests.api.v1.clinic import Clinic, Mailbox
 
@@ -29,6 +30,7 @@ def installation(
         database=name,
         keys_database=f"{name}_keys",
         log_level="error",
+        rate_limit_sign_in=100_000,
     )
     for dropped in (name, f"{name}_keys"):
         mongo_admin.drop_database(dropped)
@@ -46,3 +48,9 @@ async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
         async with clinic.web:
             yield clinic
     server.close()
+
+
+@pytest.fixture
+def program(installation: Settings) -> str:
+    """The token of a program that may do everything."""
+    return mint(installation, scopes="system/*.cruds", lifetime_seconds=600)
