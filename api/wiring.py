@@ -22,7 +22,6 @@ from domain.accounts.people import People
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
 from domain.errors import Unavailable
-from domain.grants import Grants
 from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
@@ -92,11 +91,6 @@ class Opened(NamedTuple):
     async def alert(self) -> None:
         """Tell the privacy officers of emergency access; for the server's own processes."""
         await tell(self.people, self.oversight.grants, self.oversight.officers)
-
-    @property
-    def grants(self) -> Grants:
-        """Who has emergency access to whom."""
-        return self.oversight.grants
 
     async def ready(self) -> None:
         """Raise `Unavailable` while the database does not answer."""
