@@ -1,42 +1,25 @@
 """Every value of every official parameter, found by the plan, is what FHIRPath evaluation finds.
 
-http://hl7.org/fhirpath/N1/. The oracle is fhirpathpy, which shares no code with the product. It does not resolve
-references and takes `as` of a collection for an error, so those two are written in its words.
+http://hl7.org/fhirpath/N1/. The oracle is fhirpathpy (`evaluated.oracle`), which shares no code with the product. What the
+index makes of the values is in `test_index_oracle.py`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fhirpathpy import compile as fhirpath_oracle
-from fhirpathpy.models import models
 
 from fhir_mapping.extraction import Plan, Route, routes_of
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
-
-REWRITES = [
-    (r"resolve\(\) is (\w+)", r"reference.startsWith('\1/') or reference.contains('/\1/') or type = '\1'"),
-    (r"\(([\w.]+) as (\w+)\)", r"\1.ofType(\2)"),
-    (r"\.as\((\w+)\)", r".ofType(\1)"),
-]
-
-
-@cache
-def oracle(expression: str, resource_type: str) -> Callable[[Any], list[Any]]:
-    for pattern, replacement in REWRITES:
-        expression = re.sub(pattern, replacement, expression)
-    expression = re.sub(r"^Resource\.", f"{resource_type}.", expression)
-    compiled: Callable[[Any], list[Any]] = fhirpath_oracle(expression, models["r4"])
-    return compiled
+from tests.fhir_mapping.evaluated import oracle
 
 
 def searchable(resource_type: str) -> Iterator[SearchParameter]:
