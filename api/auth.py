@@ -20,7 +20,7 @@ import jwt
 import msgspec
 
 from api.trusted_keys import VerifyingKey
-from domain.access import Caller, parse_scopes
+from domain.access import Caller, conditional_scopes, parse_scopes
 from domain.errors import Unauthenticated
 from domain.sessions import Present
 
@@ -134,6 +134,7 @@ def _caller(claims: Mapping[str, Any], network: str | None) -> Caller:
         client=client if isinstance(client, str) else claims["sub"],
         token_id=claims["jti"],
         rights=parse_scopes(scope) if isinstance(scope, str) else {},
+        scopes=conditional_scopes(scope) if isinstance(scope, str) else (),
         network=network,
     )
 

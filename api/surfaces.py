@@ -56,7 +56,9 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         grants=opened.oversight.grants,
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
-    return FhirSurface(service, authenticator(settings, opened).authenticate, settings.fhir_base, gate)
+    return FhirSurface(
+        service, authenticator(settings, opened).authenticate, opened.policy.resolve, settings.fhir_base, gate
+    )
 
 
 def logins(settings: Settings, opened: Opened) -> Logins:

@@ -26,6 +26,7 @@ from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
 from domain.operations.reindex import work
+from domain.policy.resolving import Policy
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.inspection import Inspection
@@ -50,6 +51,7 @@ from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
 from storage.mongo.jobs import MongoJobs
+from storage.mongo.relations import MongoRelations
 from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.rotation import reseal_patient, rotate_keys
@@ -79,6 +81,7 @@ class Opened(NamedTuple):
     sessions: MongoSessions
     replays: MongoReplays
     signatures: Signatures
+    policy: Policy
     people: People
     clients: MongoClients
     vouchers: MongoVouchers
@@ -134,6 +137,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             async with (
                 repeated("search parameters", known.refresh),
                 people(database, keyring, accounts, sessions, _outside(settings), clock=now, new_id=new_id) as folk,
+                MongoRelations(database) as relations,
             ):
                 yield Opened(
                     client,
@@ -150,6 +154,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                     sessions,
                     MongoReplays(database, keyring, now),
                     signatures,
+                    Policy(relations, watch.grants, parts.search, now),
                     folk,
                     MongoClients(database, keyring.service, now),
                     MongoVouchers(database, keyring, now),
@@ -278,16 +283,8 @@ async def rotate(opened: Opened, entry: AuditEntry, progress: Progress) -> bool:
 
 async def reseal(opened: Opened, entry: AuditEntry, *, patient: str, progress: Progress) -> int:
     """Answer a leaked patient key: a new one, and a new version of each live resource under it. Returns how many."""
-    return await reseal_patient(
-        opened.database,
-        opened.store,
-        opened.parts.describe,
-        opened.keyring,
-        entry,
-        patient=patient,
-        now=opened.parts.clock,
-        progress=progress,
-    )
+    stored = (opened.database, opened.store, opened.parts.describe, opened.keyring)
+    return await reseal_patient(*stored, entry, patient=patient, now=opened.parts.clock, progress=progress)
 
 
 async def revoke_signing_keys(opened: Opened, entry: AuditEntry) -> int:

@@ -71,6 +71,16 @@ def holds(
             raise ValueError("a chain must be solved before the query that holds it")
 
 
+def needs_index(condition: Condition) -> bool:
+    """Whether a head alone cannot decide the condition."""
+    match condition:
+        case AllOf(conditions) | AnyOf(conditions) | NoneOf(conditions):
+            return any(map(needs_index, conditions))
+        case PatientIn() | Faceted() | Labelled() | WrittenBy() | IdIn():
+            return False
+    return True
+
+
 def fits(condition: Condition, head: Head) -> bool:
     """Whether a version satisfies a condition that its head decides. Raises `ValueError` for any other condition."""
     match condition:

@@ -96,10 +96,17 @@ class RevisionStore(Protocol):
         ...
 
     async def compartment(
-        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+        self,
+        patient: str,
+        *,
+        types: Sequence[str],
+        since: datetime | None,
+        after: str,
+        count: int,
+        conditions: Mapping[str, Sequence[Condition]] | None = None,
     ) -> list[Stored]:
         """Live resources of a patient's compartment, of these types, changed at or after `since`, in the order of their
-        names (`Type/id`), from the first name greater than `after`."""
+        names (`Type/id`), from the first name greater than `after`. `conditions` are asked of those of a type."""
         ...
 
     async def walk(self, *, types: Sequence[str], since: datetime | None, after: str, count: int) -> list[Stored]:

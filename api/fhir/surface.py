@@ -34,6 +34,9 @@ from domain.interactions.parts import Occasion, Retryable
 Authenticate = Callable[[str | None, str | None], Awaitable[Caller]]
 """Authorization header and peer address to caller; raises `Unauthenticated`."""
 
+Resolve = Callable[[Caller], Awaitable[Caller]]
+"""Caller to the same with what they may see and do now (`domain.policy.resolving.Policy.resolve`)."""
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _NO_RIGHTS: dict[str, frozenset[str]] = {}
@@ -51,12 +54,16 @@ class Visit(NamedTuple):
 
 
 class FhirSurface:
-    """`service` answers, `authenticate` says who asks, `base_url` is what links start with, `gate` holds to limits."""
+    """`service` answers, `authenticate` says who asks, `resolve` what they may see and do now, `base_url` is what links
+    start with, `gate` holds to limits."""
 
-    def __init__(self, service: Service, authenticate: Authenticate, base_url: str, gate: Gate) -> None:
+    def __init__(
+        self, service: Service, authenticate: Authenticate, resolve: Resolve, base_url: str, gate: Gate
+    ) -> None:
         self._service = service
         self._gate = gate
         self._authenticate = authenticate
+        self._resolve = resolve
         self._base_url = base_url.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,6 +108,7 @@ class FhirSurface:
                 caller = await with_purpose(
                     self._service.parts, self._service.grants, exchange, caller, visit.request_id
                 )
+                caller = await self._resolve(caller)
             reply = await self._handle(route, exchange, caller, visit)
         except DomainError as error:
             reply = failure_reply(error)

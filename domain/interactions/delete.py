@@ -10,6 +10,7 @@ from domain import access
 from domain.errors import NotFound
 from domain.identity import ResourceKey
 from domain.interactions.conditions import Pairs, match
+from domain.interactions.guarding import base_of
 from domain.interactions.parts import Answer, Occasion, Parts
 from domain.interactions.update import require_match
 from domain.interactions.writing import Planned, removed, write_one
@@ -23,7 +24,7 @@ async def delete(
     access.require(occasion.caller, "d", key.type)
 
     async def plan() -> Planned:
-        base = await parts.store.newest(key)
+        base = await base_of(parts, occasion.caller, await parts.store.newest(key), key)
         require_match(key, base, if_match)
         return deleting(parts, base)
 

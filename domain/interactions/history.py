@@ -9,8 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from domain import access
-from domain.errors import DomainError, Gone, NotFound
+from domain.errors import DomainError, Forbidden, Gone, NotFound
+from domain.interactions.guarding import may_see
 from domain.interactions.parts import Occasion, Parts
+from domain.matching import needs_index
 from domain.revision import Head
 from domain.search import HistoryKey, HistoryQuery
 
@@ -30,6 +32,7 @@ async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past
     access.require(occasion.caller, "r", resource_type)
     if query.key is None:
         access.require(occasion.caller, "s", resource_type)
+    query = await _narrowed(parts, occasion, query)
     page = await parts.store.history(query)
     if query.key is not None and not page.versions and await parts.store.newest(query.key) is None:
         raise NotFound(f"There is no {query.key}")
@@ -40,3 +43,27 @@ async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past
     following = iter(opened)
     contents = tuple(None if stored.head.deleted else next(following) for stored in page.versions)
     return Past(tuple(stored.head for stored in page.versions), contents, page.next, page.total)
+
+
+async def _narrowed(parts: Parts, occasion: Occasion, query: HistoryQuery) -> HistoryQuery:
+    """The versions the caller may see: by what each was and by what its resource is now.
+
+    Raises `NotFound` for a resource they may not see, `Forbidden` without a right to older versions. Types differ in who
+    may see what, so only system clients read the history of all.
+    """
+    sight, key = occasion.caller.sight, query.key
+    if sight is None:
+        return query
+    resource_type = key.type if key is not None else query.type
+    if resource_type is None:
+        raise Forbidden("Nobody but system clients may read the history of every type")
+    if not sight.may("h", resource_type):
+        raise Forbidden(f"You may not read older versions of {resource_type} resources")
+    conditions = sight.conditions("h", resource_type)
+    if any(map(needs_index, conditions)):
+        raise Forbidden("A scope with parameters does not reach older versions")
+    if key is not None:
+        newest = await parts.store.newest(key)
+        if newest is None or not await may_see(parts, occasion.caller, "h", newest):
+            raise NotFound(f"There is no {key}")
+    return msgspec.structs.replace(query, conditions=conditions)

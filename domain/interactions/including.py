@@ -71,8 +71,15 @@ async def _one_round(
     """What the frontier points at, and what points at it, beyond what was `seen`; and whether `room` was too small."""
     keys = await _pointed_at(parts, frontier, [each for each in wanted if not each.reverse])
     queries = [_by_id(name, ids[: room + 1]) for name, ids in _by_type(key for key in keys if key not in seen)]
+    direct = len(queries)
     queries += [query for each in wanted if each.reverse and (query := _pointing(each, frontier)) is not None]
     allowed = [access.narrow(caller, query) for query in queries if caller.may("s", query.type)]
+    # What is pointed at is read, not searched for.
+    allowed += [
+        access.narrow(caller, query, "r")
+        for query in queries[:direct]
+        if not caller.may("s", query.type) and caller.may("r", query.type)
+    ]
     # What was seen already may fill a page of its own, so the page is that much longer.
     paged = [(query, room + 1 + len(seen)) for query in allowed]
     pages = await side_by_side(lambda row: _first(parts, *row), paged, at_once=8)

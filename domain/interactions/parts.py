@@ -132,20 +132,6 @@ async def kept_receipt(parts: Parts, retryable: Retryable | None) -> Receipt | N
     return receipt
 
 
-async def answer_again(parts: Parts, outcome: tuple[int, str]) -> Answer:
-    """The answer a receipt stands for, read back from the version it names: a request of its own in the audit."""
-    status, name = outcome
-    if not name:
-        return Answer(status)
-    resource_type, logical_id, version = name.split("/")
-    key = ResourceKey(resource_type, logical_id)
-    stored = await parts.store.version(key, int(version))
-    if stored is None:
-        raise NotFound(f"There is no {name}")
-    content = None if stored.head.deleted else await opened(parts, stored)
-    return Answer(status, stored.head, content)
-
-
 def require_type(content_type: str, url_type: str) -> None:
     """Raise `InvalidRequest` when body and URL name different types."""
     if content_type != url_type:

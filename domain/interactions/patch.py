@@ -14,6 +14,7 @@ from domain import access
 from domain.errors import InvalidRequest, NotFound
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.conditions import Pairs, match
+from domain.interactions.guarding import base_of
 from domain.interactions.linking import resolve_conditional
 from domain.interactions.parts import Answer, Occasion, Parts, opened, present
 from domain.interactions.update import replacing, require_match
@@ -58,7 +59,7 @@ async def patch(
     access.require(occasion.caller, "u", key.type)
 
     async def plan() -> Planned:
-        base = await parts.store.newest(key)
+        base = await base_of(parts, occasion.caller, await parts.store.newest(key), key)
         require_match(key, base, if_match)
         return await patching(parts, occasion, present(base, key), body)
 

@@ -11,6 +11,7 @@ import msgspec
 
 from domain import access
 from domain.identity import ResourceKey
+from domain.interactions.guarding import seen
 from domain.interactions.parts import Answer, Occasion, Parts, opened, present
 from domain.revision import Head
 
@@ -31,7 +32,8 @@ class Known(msgspec.Struct, frozen=True):
 async def read(parts: Parts, occasion: Occasion, key: ResourceKey, known: Known | None = None) -> Answer:
     """The newest version: 200 with content, or 304 when `known` covers it. Raises `NotFound`, `Gone`."""
     access.require(occasion.caller, "r", key.type)
-    stored = present(await parts.store.newest(key), key)
+    found = await seen(parts, occasion.caller, await parts.store.newest(key), key)
+    stored = present(found, key)
     if known is not None and known.covers(stored.head):
         return Answer(304, stored.head)
     return Answer(200, stored.head, await opened(parts, stored))

@@ -17,12 +17,13 @@ from domain.identity import FhirJson, ResourceKey
 from domain.interactions.conditions import Match, match, pairs_of
 from domain.interactions.delete import deleting
 from domain.interactions.entries import Entry, Target, accepted_versions, at_entry, write_target
+from domain.interactions.guarding import authorize, base_of
 from domain.interactions.linking import targets_of
 from domain.interactions.pacing import Pace, side_by_side
-from domain.interactions.parts import Answer, Occasion, Parts, answer_again, kept_receipt, opened, present
+from domain.interactions.parts import Answer, Occasion, Parts, kept_receipt, opened, present
 from domain.interactions.patch import patch_document, patching
 from domain.interactions.update import conditional_target, replacing, require_id, require_match
-from domain.interactions.writing import Planned, changed, commit, receipt_of, until_settled
+from domain.interactions.writing import Planned, answer_again, changed, commit, receipt_of, until_settled
 from domain.revision import Change, Claim, Stored, Write, touched_patients
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2}
@@ -55,7 +56,7 @@ async def transaction(parts: Parts, occasion: Occasion, entries: Sequence[Entry]
     async def attempt() -> list[Answer | None]:
         receipt = await kept_receipt(parts, occasion.retryable)
         if receipt is not None:
-            again = iter([await answer_again(parts, outcome) for outcome in receipt.outcomes])
+            again = iter([await answer_again(parts, occasion, outcome) for outcome in receipt.outcomes])
             return [None if target is None else next(again) for target in targets]
         steps = [Step(i, e, t) for i, (e, t) in enumerate(zip(entries, targets, strict=True)) if t is not None]
         planned = await _plan(parts, occasion, steps)
@@ -84,12 +85,15 @@ async def _plan(parts: Parts, occasion: Occasion, steps: list[Step]) -> list[tup
     links = _assign_keys(parts, steps)
     _refuse_double_writes(steps)
     await _link(parts, occasion, steps, links)
-    await _read_bases(parts, steps)
+    await _read_bases(parts, occasion, steps)
     planned: list[tuple[Step, Planned]] = []
     pace = Pace()
     for step in sorted(steps, key=lambda s: (s.twin is not None, ORDER[s.entry.method])):
         with at_entry(step.index):
-            planned.append((step, await _plan_step(parts, occasion, step, planned)))
+            one = await _plan_step(parts, occasion, step, planned)
+            if one.change is not None:
+                await authorize(parts, occasion.caller, one.change)
+            planned.append((step, one))
         await pace.step()
     return planned
 
@@ -182,11 +186,13 @@ async def _link(parts: Parts, occasion: Occasion, steps: list[Step], links: dict
         await pace.step()
 
 
-async def _read_bases(parts: Parts, steps: list[Step]) -> None:
+async def _read_bases(parts: Parts, occasion: Occasion, steps: list[Step]) -> None:
     asking = [step for step in steps if step.key and step.base is None and step.entry.method != "POST"]
     bases = await parts.store.newest_of([step.key for step in asking if step.key])
     for step, base in zip(asking, bases, strict=True):
-        step.base = base
+        with at_entry(step.index):
+            own_id = step.target.id is not None or "id" in (step.content or {})
+            step.base = await base_of(parts, occasion.caller, base, step.key) if step.key and own_id else base
 
 
 async def _plan_step(parts: Parts, occasion: Occasion, step: Step, done: list[tuple[Step, Planned]]) -> Planned:

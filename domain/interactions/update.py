@@ -12,6 +12,7 @@ from domain import access
 from domain.errors import Gone, InvalidRequest, VersionConflict
 from domain.identity import FhirJson, ResourceKey, parse_id
 from domain.interactions.conditions import Pairs, match
+from domain.interactions.guarding import base_of
 from domain.interactions.labelling import labelled
 from domain.interactions.linking import resolve_conditional
 from domain.interactions.parts import Answer, Occasion, Parts, opened
@@ -37,7 +38,7 @@ async def update(
     await resolve_conditional(parts, occasion, content)
 
     async def plan() -> Planned:
-        base = await parts.store.newest(key)
+        base = await base_of(parts, occasion.caller, await parts.store.newest(key), key)
         require_match(key, base, if_match, if_none_match=if_none_match)
         return await replacing(parts, occasion, key, content, base=base, method="PUT")
 
@@ -63,6 +64,8 @@ async def conditional_update(
         key, base = conditional_target(resource_type, content, matched.found, lambda: new_id)
         if matched.found is None and base is None:
             base = await parts.store.newest(key)
+            if "id" in content:
+                base = await base_of(parts, occasion.caller, base, key)
             if base is not None and not base.head.deleted:
                 raise InvalidRequest(f"{key} exists but does not match the condition", expression=f"{key.type}.id")
         require_match(key, base, if_match)

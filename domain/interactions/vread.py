@@ -8,7 +8,9 @@ from __future__ import annotations
 from domain import access
 from domain.errors import NotFound
 from domain.identity import ResourceKey, parse_version
+from domain.interactions.guarding import may_see
 from domain.interactions.parts import Answer, Occasion, Parts, opened, present
+from domain.revision import Stored
 
 
 async def vread(parts: Parts, occasion: Occasion, key: ResourceKey, version_id: str) -> Answer:
@@ -17,5 +19,18 @@ async def vread(parts: Parts, occasion: Occasion, key: ResourceKey, version_id: 
     version = parse_version(version_id)
     if version is None:
         raise NotFound(f"There is no version {version_id[:64]!r} of {key}")
-    stored = present(await parts.store.version(key, version), key)
+    stored = await parts.store.version(key, version)
+    if stored is not None and occasion.caller.sight is not None:
+        stored = await _seen(parts, occasion, stored)
+    stored = present(stored, key)
     return Answer(200, stored.head, await opened(parts, stored))
+
+
+async def _seen(parts: Parts, occasion: Occasion, stored: Stored) -> Stored | None:
+    """An older version needs the right to older versions, on what it was and on what the resource is now."""
+    newest = await parts.store.newest(stored.head.key)
+    if newest is None:
+        return None
+    letter: access.Letter = "r" if newest.head.version == stored.head.version else "h"
+    allowed = [await may_see(parts, occasion.caller, letter, one) for one in (stored, newest)]
+    return stored if all(allowed) else None

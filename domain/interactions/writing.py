@@ -16,10 +16,11 @@ from typing import TypeVar
 import msgspec
 
 from domain.audit import AuditEntry
-from domain.errors import Contention, VersionConflict
+from domain.errors import Contention, NotFound, VersionConflict
 from domain.identity import FhirJson, ResourceKey
+from domain.interactions.guarding import authorize, may_see
 from domain.interactions.labelling import labelled
-from domain.interactions.parts import Answer, Occasion, Parts, answer_again, kept_receipt
+from domain.interactions.parts import Answer, Occasion, Parts, kept_receipt, opened
 from domain.revision import (
     Change,
     Claim,
@@ -73,12 +74,30 @@ async def write_one(parts: Parts, occasion: Occasion, plan: Callable[[], Awaitab
     async def attempt() -> Answer:
         receipt = await kept_receipt(parts, occasion.retryable)
         if receipt is not None:
-            return await answer_again(parts, receipt.outcomes[0])
+            return await answer_again(parts, occasion, receipt.outcomes[0])
         planned = await plan()
+        if planned.change is not None:
+            await authorize(parts, occasion.caller, planned.change)
         await commit(parts, write_of(parts, occasion, planned))
         return msgspec.structs.replace(planned.answer, recorded=True)
 
     return await until_settled(attempt)
+
+
+async def answer_again(parts: Parts, occasion: Occasion, outcome: tuple[int, str]) -> Answer:
+    """The answer a receipt stands for, read back from the version it names: a request of its own in the audit.
+
+    Raises `NotFound` when the caller may not see that version any more.
+    """
+    status, name = outcome
+    if not name:
+        return Answer(status)
+    resource_type, logical_id, version = name.split("/")
+    stored = await parts.store.version(ResourceKey(resource_type, logical_id), int(version))
+    if stored is None or not await may_see(parts, occasion.caller, "r", stored):
+        raise NotFound(f"There is no {name}")
+    content = None if stored.head.deleted else await opened(parts, stored)
+    return Answer(status, stored.head, content)
 
 
 def write_of(parts: Parts, occasion: Occasion, planned: Planned) -> Write:

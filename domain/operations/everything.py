@@ -13,12 +13,13 @@ from datetime import datetime
 import msgspec
 
 from domain import access
-from domain.access import Caller
+from domain.access import EVERYTHING, Caller, knowing
 from domain.identity import ResourceKey
+from domain.interactions.guarding import seen, visible
 from domain.interactions.including import Entry
 from domain.interactions.parts import Occasion, Parts, present
 from domain.revision import Stored
-from domain.search import Inclusion
+from domain.search import Condition, Inclusion
 
 EXAMINED = 2_000
 """Resources one page may look at: with a rare care date a page may come back short, never late."""
@@ -53,16 +54,19 @@ async def everything(parts: Parts, occasion: Occasion, patient: str, wanted: Wan
     """
     caller, key = occasion.caller, ResourceKey("Patient", patient)
     access.require(caller, "r", "Patient")
-    owner = present(await parts.store.newest(key), key)
+    owner = present(await seen(parts, caller, await parts.store.newest(key), key), key)
     inside = parts.search.types_within("Patient")
     types = [name for name in inside if caller.may("r", name) and wanted.takes(name)]
+    narrowed = _narrowed(caller, patient, types)
     entries: list[Entry] = []
     if wanted.after is None and wanted.takes("Patient") and _changed(owner, wanted):
         entries += await _opened(parts, [owner])
     after, looked = wanted.after or "", 0
     while types and looked < EXAMINED:
         room = wanted.count - len(entries)
-        found = await parts.store.compartment(patient, types=types, since=wanted.since, after=after, count=room + 1)
+        found = await parts.store.compartment(
+            patient, types=types, since=wanted.since, after=after, count=room + 1, conditions=narrowed
+        )
         page = found[:room]
         cared = [entry for entry in await _opened(parts, page) if _cared(parts, entry, wanted)]
         entries += [entry for entry in cared if entry.head.key != key]
@@ -73,6 +77,16 @@ async def everything(parts: Parts, occasion: Occasion, patient: str, wanted: Wan
             break
     supporting = await _supporting(parts, caller, entries, wanted, inside)
     return Everything(tuple(entries), supporting, after if types else None)
+
+
+def _narrowed(caller: Caller, patient: str, types: Sequence[str]) -> dict[str, tuple[Condition, ...]]:
+    """What the caller's sight asks of the types of this one record; types of which it asks nothing are left out."""
+    if caller.sight is None:
+        return {}
+    named = frozenset({patient})
+    asked = {name: [knowing(each, named) for each in caller.sight.conditions("r", name)] for name in types}
+    kept = {name: tuple(each for each in conditions if each != EVERYTHING) for name, conditions in asked.items()}
+    return {name: conditions for name, conditions in kept.items() if conditions}
 
 
 def _changed(stored: Stored, wanted: Wanted) -> bool:
@@ -105,4 +119,5 @@ async def _supporting(
             keys.update(dict.fromkeys(parts.reading.references(entry.content, anything)))
     outside = [k for k in keys if k.type not in within and wanted.takes(k.type) and caller.may("r", k.type)]
     found = [one for one in await parts.store.newest_of(outside) if one is not None and not one.head.deleted]
+    found = await visible(parts, caller, found)
     return tuple(await _opened(parts, found))

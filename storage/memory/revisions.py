@@ -7,7 +7,7 @@ worth something.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from domain.identity import ResourceKey
 from domain.matching import fits, holds
 from domain.ports import Inspect
 from domain.revision import Change, Description, Head, Receipt, Stored, Write
-from domain.search import HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
+from domain.search import Condition, HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
 from storage.memory.audit import MemoryAuditTrail
 from storage.memory.blobs import MemoryBlobs
 
@@ -33,6 +33,9 @@ class Row(NamedTuple):
     stored: Stored
     description: Description
     place: int = 0
+
+    def satisfies(self, condition: Condition) -> bool:
+        return holds(condition, self.stored.head, self.description)
 
     @property
     def low(self) -> int | float | None:
@@ -184,12 +187,7 @@ class MemoryRevisionStore:
 
     def _selected_by(self, query: SearchQuery) -> list[Row]:
         live = [row for row in self._newest.values() if row.stored.head.key.type == query.type]
-        return [
-            row
-            for row in live
-            if not row.stored.head.deleted
-            and all(holds(condition, row.stored.head, row.description) for condition in query.conditions)
-        ]
+        return [row for row in live if not row.stored.head.deleted and all(map(row.satisfies, query.conditions))]
 
     async def keys(self, queries: Sequence[SearchQuery], *, limit: int) -> list[ResourceKey]:
         found = [stored.head.key for query in queries for stored in await self._all(query, limit)]
@@ -205,7 +203,14 @@ class MemoryRevisionStore:
         return (await self.find(whole)).matches if limit else []
 
     async def compartment(
-        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+        self,
+        patient: str,
+        *,
+        types: Sequence[str],
+        since: datetime | None,
+        after: str,
+        count: int,
+        conditions: Mapping[str, Sequence[Condition]] | None = None,
     ) -> list[Stored]:
         rows = [
             row.stored
@@ -215,6 +220,7 @@ class MemoryRevisionStore:
             and not row.stored.head.deleted
             and (since is None or row.stored.head.recorded >= since)
             and str(row.stored.head.key) > after
+            and all(map(row.satisfies, (conditions or {}).get(row.stored.head.key.type, ())))
         ]
         return sorted(rows, key=lambda stored: str(stored.head.key))[:count]
 

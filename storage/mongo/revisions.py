@@ -5,7 +5,7 @@ Contract: the port's docstrings; held to `tests/contracts/revision_store.py`. Sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -14,7 +14,7 @@ from domain.errors import DomainError
 from domain.identity import ResourceKey
 from domain.ports import Inspect
 from domain.revision import Receipt, Stored, Write
-from domain.search import HistoryQuery, SearchQuery
+from domain.search import Condition, HistoryQuery, SearchQuery
 from storage.crypto.keys import Keyring
 from storage.mongo.client import Database
 from storage.mongo.commits import Commits
@@ -54,7 +54,7 @@ class MongoRevisionStore:
             found=self._found,
             search_ms=search_ms,
         )
-        self._walks = Walks(database, search_ms=search_ms)
+        self._walks = Walks(database, keyring.service.tokens, search_ms=search_ms)
         self._joins = Joins(database, keyring.service.tokens, search_ms=search_ms)
         self._histories = Histories(database, keyring.service.tokens, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
@@ -98,9 +98,18 @@ class MongoRevisionStore:
         return Owners(list(patients)[:limit], [one for one in found if one.head.patient is None][:limit])
 
     async def compartment(
-        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+        self,
+        patient: str,
+        *,
+        types: Sequence[str],
+        since: datetime | None,
+        after: str,
+        count: int,
+        conditions: Mapping[str, Sequence[Condition]] | None = None,
     ) -> list[Stored]:
-        return await self._walks.compartment(patient, types=types, since=since, after=after, count=count)
+        return await self._walks.compartment(
+            patient, types=types, since=since, after=after, count=count, conditions=conditions
+        )
 
     async def walk(self, *, types: Sequence[str], since: datetime | None, after: str, count: int) -> list[Stored]:
         return await self._walks.walk(types=types, since=since, after=after, count=count)

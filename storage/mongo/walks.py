@@ -6,10 +6,13 @@ after a name neither misses nor repeats what no write has touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from domain.revision import Stored
+from domain.search import Condition
+from storage.crypto.blind_index import TokenMaker
+from storage.mongo.clauses import clause
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
 from storage.mongo.failures import translated
@@ -19,12 +22,20 @@ from storage.mongo.search import BATCH
 class Walks:
     """Live resources in order. Nothing is opened."""
 
-    def __init__(self, database: Database, *, search_ms: int) -> None:
+    def __init__(self, database: Database, tokens: TokenMaker, *, search_ms: int) -> None:
+        self._tokens = tokens
         self._resources = database[RESOURCES]
         self._search_ms = search_ms
 
     async def compartment(
-        self, patient: str, *, types: Sequence[str], since: datetime | None, after: str, count: int
+        self,
+        patient: str,
+        *,
+        types: Sequence[str],
+        since: datetime | None,
+        after: str,
+        count: int,
+        conditions: Mapping[str, Sequence[Condition]] | None = None,
     ) -> list[Stored]:
         """See `domain.ports.RevisionStore.compartment`: a range of the index on compartments, in its own order."""
         first = {"$gte": after.partition("/")[0]} if after else {}
@@ -36,6 +47,8 @@ class Walks:
         }
         if since is not None:
             selected["updated"] = {"$gte": since}
+        if conditions:
+            selected["$or"] = self._by_type(types, conditions)
         cursor = self._resources.find(
             selected,
             CURRENT_FIELDS,
@@ -46,6 +59,14 @@ class Walks:
         )
         with translated("The record was not read"):
             return [stored_resource(document) async for document in cursor]
+
+    def _by_type(self, types: Sequence[str], conditions: Mapping[str, Sequence[Condition]]) -> list[Document]:
+        """One branch for the types of which nothing is asked, one for each other."""
+        free: list[Document] = [{"type": {"$in": [name for name in types if name not in conditions]}}]
+        for name, asked in conditions.items():
+            clauses = [clause(each, name, self._tokens, leads=False) for each in asked]
+            free.append({"$and": [{"type": name}, *clauses]})
+        return free
 
     async def walk(self, *, types: Sequence[str], since: datetime | None, after: str, count: int) -> list[Stored]:
         """See `domain.ports.RevisionStore.walk`: one range of names after the other."""

@@ -29,7 +29,13 @@ async def ward(app: Litestar) -> Litestar:
     admit(app, CALLERS)
     async with client_of(app, "program") as program:
         for number in ("7", "8"):
-            body = {"resourceType": "Patient", "id": number, "name": [{"family": "Chalmers"}]}
+            practices = [{"reference": "Practitioner/a"}, {"reference": "Organization/2"}]
+            body = {
+                "resourceType": "Patient",
+                "id": number,
+                "name": [{"family": "Chalmers"}],
+                "generalPractitioner": practices,
+            }
             assert (await program.put(f"Patient/{number}", json=body)).status_code == 201
     async with client_of(app, "doctor") as doctor:
         assert (await doctor.get("Patient/7", headers={"x-request-id": "look-1"})).status_code == 200
