@@ -124,7 +124,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         store = MongoRevisionStore(database, keyring, Inspection(describe, now, custom))
         trail = MongoAuditTrail(database, keyring)
         accounts = MongoAccounts(database, keyring)
-        sessions = MongoSessions(database, keyring, accounts, now)
+        sessions = MongoSessions(database, keyring, now)
         watch = oversight(database, keyring, now, settings.privacy_officers)
         signatures = Signatures(MongoSigningKeys(database, keyring), now)
         await signatures.start()

@@ -71,7 +71,7 @@ def metadata(settings: Settings) -> dict[str, Any]:
 
 
 def metadata_reply(settings: Settings) -> Reply:
-    """The document as an answer; it may be kept for a while, and read by pages of any origin."""
+    """The document as an answer."""
     return _public(metadata(settings))
 
 
@@ -82,5 +82,5 @@ async def key_set(service: Service, visit: Visit) -> Reply:
 
 
 def _public(content: object) -> Reply:
-    headers = {"content-type": "application/json", "access-control-allow-origin": "*"}
+    headers = {"content-type": "application/json"}
     return Reply(200, headers, msgspec.json.encode(content))

@@ -6,7 +6,6 @@ other finds a token that has been used. Who is asked for at every request is loo
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
@@ -14,11 +13,12 @@ from datetime import datetime, timedelta
 
 from pymongo import ReturnDocument
 
-from domain.accounts.ports import Accounts
 from domain.errors import Unauthenticated
 from domain.sessions import Grant, Lifetime, Login, Present, RefreshReused, Session
-from storage.crypto.keys import ACCOUNTS, Keyring
+from storage.crypto.keys import ACCOUNTS as OWNER
+from storage.crypto.keys import Keyring
 from storage.crypto.sealing import open_sealed, place, seal
+from storage.mongo.account_documents import ACCOUNTS, STANDING_FIELDS, standing_of
 from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.client import READ_MS, Database, Document
 from storage.mongo.failures import translated
@@ -35,11 +35,10 @@ CheckJob = Job[tuple[str, str], Present | None]
 class MongoSessions:
     """The sessions of one database. `close` it before the client."""
 
-    def __init__(self, database: Database, keyring: Keyring, accounts: Accounts, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], datetime]) -> None:
         self._sessions = database[SESSIONS]
         self._keyring = keyring
         self._service = keyring.service
-        self._accounts = accounts
         self._clock = clock
         self._checks = OneInFlight(self._check, most=MOST_CHECKS)
 
@@ -164,28 +163,36 @@ class MongoSessions:
         raise RefreshReused(_REFUSED, session=used.session, account=found["account"])
 
     async def _sealed_label(self, session: str, label: str) -> Document:
-        key = (await self._keyring.for_writing([ACCOUNTS]))[ACCOUNTS]
+        key = (await self._keyring.for_writing([OWNER]))[OWNER]
         return {"key": key.id, "label": seal(key, _label_place(session), label.encode())}
 
     async def _check(self, jobs: Sequence[CheckJob]) -> None:
-        """One round trip for the sessions and one, at the same time, for their accounts."""
-        asked = {job.item for job in jobs}
-        rows, standings = await asyncio.gather(
-            self._rows([session for session, _ in asked]),
-            self._accounts.standings(list({account for _, account in asked})),
-        )
+        """One command for the sessions together with their accounts: a third less work here than one for each."""
+        rows = await self._found(list({job.item[0] for job in jobs}))
         for job in jobs:
-            session, account = job.item
-            row, standing = rows.get(session), standings.get(account)
-            good = row is not None and standing is not None and row["account"] == account and standing.active
-            job.answer(Present(session_of(row), standing) if good and row and standing else None)
+            session_id, account = job.item
+            row = rows.get(session_id)
+            job.answer(None if row is None or row["account"] != account else _present(row))
 
-    async def _rows(self, ids: Sequence[str]) -> dict[str, Document]:
+    async def _found(self, ids: Sequence[str]) -> dict[str, Document]:
+        """The live sessions among these, each with its account in `who`."""
+        pipeline = [{"$match": live(self._clock(), _id={"$in": ids})}, _WITH_ACCOUNT, {"$project": _CHECKED}]
         with translated("The sessions could not be read"):
-            cursor = self._sessions.find(live(self._clock(), _id={"$in": ids}), _CHECKED, max_time_ms=READ_MS)
+            cursor = await self._sessions.aggregate(pipeline, maxTimeMS=READ_MS)
             return {row["_id"]: row for row in await cursor.to_list()}
 
 
+def _present(row: Document) -> Present | None:
+    """Nothing without an account, or with one that is not active."""
+    if len(row["who"]) != 1:
+        return None
+    standing = standing_of(row["who"][0])
+    return Present(session_of(row), standing) if standing.active else None
+
+
+_WITH_ACCOUNT: Document = {
+    "$lookup": {"from": ACCOUNTS, "localField": "account", "foreignField": "_id", "as": "who"},
+}
 _CHECKED = dict.fromkeys(
     (
         "account",
@@ -197,6 +204,8 @@ _CHECKED = dict.fromkeys(
         "created",
         "last_used",
         "expires",
+        "who._id",
+        *(f"who.{name}" for name in STANDING_FIELDS),
     ),
     1,
 )

@@ -77,6 +77,7 @@ class Browser:
     """One person's browser. `went` is where it was sent outside of the server, when it was."""
 
     http: httpx.AsyncClient
+    origin: str = ORIGIN
     page: Page = field(default_factory=lambda: Page(""))
     address: str = ""
     went: str | None = None
@@ -102,7 +103,7 @@ class Browser:
             if answer.status_code != 303:
                 break
             address = urljoin(address, answer.headers["location"])
-            if f"{urlsplit(address).scheme}://{urlsplit(address).netloc}" != ORIGIN:
+            if f"{urlsplit(address).scheme}://{urlsplit(address).netloc}" != self.origin:
                 self.went = address
                 return self
             answer = await self.http.get(address)
