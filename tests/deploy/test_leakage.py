@@ -252,7 +252,7 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     tickets = MongoTickets(data, keyring, lambda: datetime.now(UTC))
     await tickets.issue("verify-email", Ticket("a1", b"1974-12-25"), timedelta(hours=1))
     await MongoAttempts(data, keyring.service, lambda: datetime.now(UTC)).begin([Limit("Jim.Chalmers", 0, 9)])
-    replays = MongoReplays(data, keyring, lambda: NOW)
+    replays = MongoReplays(data, keyring, lambda: datetime.now(UTC))
     assert await replays.begin("Chalmers", b"f") is None
     await replays.keep("Chalmers", b"Jim Chalmers")
     row = KeyRow(use="id", number=1, id="k1", algorithm="RS256", private=b"Prosperous", since=NOW)
