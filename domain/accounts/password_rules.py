@@ -34,7 +34,7 @@ _COMMON = """
     dallas london berlin paris madrid liverpool chelsea arsenal barcelona hello helloworld world abc xyz love money
     angel lovely babygirl matrix phoenix thunder eagle tiger lion panther jesus christ hospital clinic doctor nurse
     patient medical medicine health healthcare chart vault chartvault ehr emr fhir epic cerner company office work
-    home family baby please enter open sesame correct horse battery staple
+    home family baby please enter open sesame correcthorsebatterystaple
 """
 COMMON = frozenset(_COMMON.split())
 
@@ -54,21 +54,28 @@ def _is_common(text: str, known: Iterable[str]) -> bool:
     plain = text.casefold()
     if len(set(plain)) < 5 or _is_sequence(plain):
         return True
-    context = {part for word in known for part in _parts(word) if len(part) >= 3}
-    words = sorted(COMMON | context, key=len, reverse=True)
-    return any(_is_made_of(form, words) for form in (plain, plain.translate(_DISGUISES)))
+    context = _longest_first({part for word in known for part in _parts(word) if len(part) >= 3})
+    joined = "".join(sign for sign in plain if sign.isalnum())
+    forms = (plain, plain.translate(_DISGUISES), joined, joined.translate(_DISGUISES))
+    return any(_is_made_of(form, context, _longest_first(COMMON)) for form in forms)
 
 
-def _is_made_of(text: str, words: Iterable[str]) -> bool:
-    """Whether next to nothing is left without the words; three different ones are a passphrase, which is fine."""
-    found = 0
-    for word in words:
+def _is_made_of(text: str, context: Iterable[str], common: Iterable[str]) -> bool:
+    """Whether next to nothing is left without these words; three different common ones are a passphrase, which is fine."""
+    whole, found = text, 0
+    for word in context:
+        text = text.replace(word, "\0")
+    for word in common:
         if word in text:
             text = text.replace(word, "\0")
             found += 1
     left = "".join(sign for sign in text if sign.isalpha())
     digits = len({sign for sign in text if sign.isdigit()})
-    return 0 < found < _ENOUGH_WORDS and len(left) < _LEAST_LEFT and digits < 2 * _LEAST_LEFT
+    return text != whole and found < _ENOUGH_WORDS and len(left) < _LEAST_LEFT and digits < 2 * _LEAST_LEFT
+
+
+def _longest_first(words: Iterable[str]) -> list[str]:
+    return sorted(words, key=len, reverse=True)
 
 
 def _is_sequence(text: str) -> bool:

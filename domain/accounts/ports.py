@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -73,12 +74,17 @@ class Verdict(NamedTuple):
 class Passwords(Protocol):
     """Slow hashes, a few at a time. Implemented by `storage.crypto.passwords`."""
 
-    async def hash(self, password: str) -> str:
-        """The hash of a password. Raises `Throttled` when too many wait already."""
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait until it is one's turn to log in, and hold it: only a few do so at once, whatever the crowd.
+
+        Raises `Throttled` when too many wait already.
+        """
         ...
 
+    async def hash(self, password: str) -> str: ...
+
     async def check(self, password: str, hashed: str | None) -> Verdict:
-        """Compare; without a hash the same work is done and nothing is right. Raises `Throttled` as `hash` does."""
+        """Compare; without a hash the same work is done and nothing is right."""
         ...
 
 

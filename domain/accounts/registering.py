@@ -44,7 +44,8 @@ async def register(people: People, applicant: Applicant, password: str) -> str |
     which no answer may tell. Raises `InvalidFields` for a weak password."""
     least = LEAST_WITH_SECOND_FACTOR if applicant.is_staff else LEAST_ALONE
     require_fit(password, least=least, known=(applicant.email, applicant.first_name, applicant.last_name))
-    hashed = await people.passwords.hash(password)
+    async with people.passwords.turn():
+        hashed = await people.passwords.hash(password)
     account = account_of(people, applicant, status=applicant.status, granted=False)
     credentials = Credentials(account=account.id, password=hashed, short=len(password) < LEAST_ALONE)
     try:

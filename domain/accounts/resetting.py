@@ -53,7 +53,8 @@ async def reset(people: People, token: str, password: str) -> Account:
 async def change(people: People, account: Account, old: str, new: str, *, session: str | None) -> None:
     """Replace a password by who knows it; ends every session but `session`. Raises `Unauthenticated` for a wrong one."""
     credentials = await people.accounts.credentials(account.id)
-    verdict = await people.passwords.check(old, credentials.password if credentials else None)
+    async with people.passwords.turn():
+        verdict = await people.passwords.check(old, credentials.password if credentials else None)
     if not verdict.right:
         raise Unauthenticated("The password is wrong", reason="invalid_credentials")
     await _require_fit(people, account, new)
@@ -75,7 +76,8 @@ async def _require_fit(people: People, account: Account, password: str) -> None:
 
 
 async def _set(people: People, account: Account, password: str, *, keep: str | None) -> None:
-    hashed = await people.passwords.hash(password)
+    async with people.passwords.turn():
+        hashed = await people.passwords.hash(password)
     credentials = await people.accounts.credentials(account.id)
     if credentials is None:
         raise Gone("This account is gone")

@@ -83,6 +83,13 @@ async def sign_in(
     Raises `WrongLogin`, `Throttled`, `SecondFactorRequired`, and `Forbidden` for an account that may not log in (yet),
     which only its owner learns.
     """
+    async with people.passwords.turn():
+        return await _signed_in_by_password(people, email, password, proof, place)
+
+
+async def _signed_in_by_password(
+    people: People, email: str, password: str, proof: Proof | None, place: Place
+) -> SignedIn:
     account = await people.accounts.by_email(email)
     credentials = await people.accounts.credentials(account.id if account else _NOBODY)
     limits = _limits(email, credentials, place)

@@ -1,8 +1,9 @@
 """Hashes of passwords: argon2id (RFC 9106, https://www.rfc-editor.org/rfc/rfc9106), a few at a time.
 
-A hash is slow and hungry on purpose, so a crowd that logs in must not starve those who read records: hashing runs in
-threads of its own, half as many as there are processors, which the system runs only when nobody else wants the processor
-(`nice`), and a queue that is too long is refused. Costs: `DECISIONS.md`.
+A hash is slow and hungry on purpose, so a crowd that logs in must not starve those who read records: people take turns
+before the first look-up, so that a crowd does not reach the database at once either; hashing runs in threads of its own, half
+as many as there are processors, which stand back for every other thread (`nice`); a queue that is too long is refused.
+Costs: `DECISIONS.md`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import asyncio
 import os
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from pwdlib import PasswordHash
@@ -37,9 +39,25 @@ class ArgonPasswords:
         self._hashes = PasswordHash((Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1),))
         workers = threads or max(1, (os.cpu_count() or 2) // 2)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password", initializer=_step_back)
-        self._longest = longest_queue + workers
+        self._turns = asyncio.Semaphore(workers + 1)
+        self._longest = longest_queue
         self._waiting = 0
         self._nobody = self._hashes.hash("nobody has this password")
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """See `domain.accounts.ports.Passwords.turn`. One more than there are threads, so that none of them waits."""
+        if self._waiting >= self._longest:
+            raise Throttled("Too many people are logging in at this moment; try again in a few seconds", retry_after=5)
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def hash(self, password: str) -> str:
         return await self._aside(lambda: self._hashes.hash(_normal(password)))
@@ -56,16 +74,10 @@ class ArgonPasswords:
             right, renewed = self._hashes.verify_and_update(password, hashed or self._nobody)
         except UnknownHashError:
             return Verdict(False)
-        return Verdict(right and hashed is not None, renewed if right and hashed is not None else None)
+        return Verdict(True, renewed) if right and hashed else Verdict(False)
 
     async def _aside(self, work: Callable[[], _T]) -> _T:
-        if self._waiting >= self._longest:
-            raise Throttled("Too many people are logging in at this moment; try again in a few seconds")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 def _normal(password: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pymongo import ReturnDocument
+from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from domain.accounts.ports import Limit
@@ -28,7 +28,8 @@ class MongoAttempts:
     """The failed attempts of one database."""
 
     def __init__(self, database: Database, service: ServiceKeys, clock: Callable[[], datetime]) -> None:
-        self._attempts = database[ATTEMPTS]
+        # Not journaled: a count that a power cut takes with it harms nobody, and every login would wait for two.
+        self._attempts = database.get_collection(ATTEMPTS, write_concern=WriteConcern(w=1))
         self._service = service
         self._clock = clock
 

@@ -42,7 +42,7 @@ async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
     mailbox = Mailbox()
     server = await asyncio.get_running_loop().create_server(lambda: SMTP(mailbox), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    settings = msgspec.structs.replace(installation, smtp_url=f"smtp+insecure://127.0.0.1:{port}")
+    settings = msgspec.structs.replace(installation, smtp_url=f"smtp+insecure://127.0.0.1:{port}", rate_limit_sign_in=0)
     async with started(settings) as app:
         clinic = Clinic(app, mailbox)
         async with clinic.web:
