@@ -100,5 +100,6 @@ def oauth_service(settings: Settings, opened: Opened) -> OAuthService:
         tokens=AccessTokens(settings, opened.signatures),
         signatures=opened.signatures,
         authenticator=authenticator(settings, opened),
+        resolve=opened.policy.resolve,
         key_sets=KeySets(),
     )

@@ -49,12 +49,12 @@ async def chosen(service: Service, visit: Visit, pending: Pending, patient: str)
 
 
 async def _caller(service: Service, visit: Visit, pending: Pending) -> Caller | None:
-    """The person, as they would come with a token of this login."""
+    """The person, as they would come with a token of this login: with what the rules leave them."""
     account = pending.account or ""
     standing = (await service.accounts.standings([account])).get(account)
     if standing is None or not standing.active:
         return None
-    return Caller(
+    person = Caller(
         subject=account,
         client=pending.request.client,
         token_id="",
@@ -67,6 +67,7 @@ async def _caller(service: Service, visit: Visit, pending: Pending) -> Caller | 
         authenticated_at=pending.authenticated_at,
         second_factor_at=pending.second_factor_at,
     )
+    return await service.resolve(person)
 
 
 async def _choice(service: Service, visit: Visit, caller: Caller, patient: str) -> Choice | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
 
 from api.auth import Authenticator
 from api.logins import Logins
@@ -10,11 +11,15 @@ from api.oauth.key_sets import KeySets
 from api.settings import Settings
 from api.signatures import Signatures
 from api.tokens import AccessTokens
+from domain.access import Caller
 from domain.accounts.people import People
 from domain.accounts.ports import Accounts
 from domain.clients import Clients
 from domain.interactions.parts import Parts
 from domain.vouchers import Vouchers
+
+Resolve: TypeAlias = Callable[[Caller], Awaitable[Caller]]
+"""Caller to the caller with what they may see now: `domain.policy.resolving`."""
 
 
 class Service(NamedTuple):
@@ -30,6 +35,7 @@ class Service(NamedTuple):
     tokens: AccessTokens
     signatures: Signatures
     authenticator: Authenticator
+    resolve: Resolve
     key_sets: KeySets
 
     @property

@@ -67,10 +67,25 @@ async def add_person(
 
 async def add_patient(installation: Installation, family: str) -> str:
     """A Patient in the records; its id."""
+    return await add(installation, {"resourceType": "Patient", "name": [{"given": ["Jo"], "family": family}]})
+
+
+async def add_to_team(installation: Installation, patient: str, practitioner: str) -> str:
+    """A CareTeam of the patient with this member."""
+    team = {
+        "resourceType": "CareTeam",
+        "status": "active",
+        "subject": {"reference": f"Patient/{patient}"},
+        "participant": [{"member": {"reference": practitioner}}],
+    }
+    return await add(installation, team)
+
+
+async def add(installation: Installation, body: dict[str, Any]) -> str:
+    """A resource in the records; its id."""
     token = await system_token(installation)
     headers = {"authorization": f"Bearer {token}", "content-type": "application/fhir+json"}
-    body = {"resourceType": "Patient", "name": [{"given": ["Jo"], "family": family}]}
-    answer = await installation.http.post("/fhir/Patient", json=body, headers=headers)
+    answer = await installation.http.post(f"/fhir/{body['resourceType']}", json=body, headers=headers)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

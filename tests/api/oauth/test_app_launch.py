@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from tests.api.oauth.installation import ORIGIN, Installation
-from tests.api.oauth.people import BACK, FHIR, PASSWORD, App, add_patient, add_person, get, parameters
+from tests.api.oauth.people import BACK, FHIR, PASSWORD, App, add, add_patient, add_person, add_to_team, get, parameters
 
 
 async def claims_of(installation: Installation, token: str) -> dict[str, Any]:
@@ -71,10 +71,34 @@ async def test_staff_prove_a_second_factor_and_name_a_patient(installation: Inst
     await browser.fill(email=person.email, password=PASSWORD)
     await browser.fill(code=person.code)
     assert browser.page.heading == "Choose a patient"
-    for wrong in ("none", "../x", "Patient/"):
+    for wrong in ("none", "../x", "Patient/", patient):
         await browser.fill(patient=wrong)
         assert "no such patient" in browser.page.message
-    assert patient
+    await add_to_team(installation, patient, "Practitioner/9")
+    await browser.fill(patient=patient)
+    assert "Jo Meier" in browser.page.text
+    await browser.fill("allow")
+    assert browser.went is not None
+    assert (await app.exchange(parameters(browser.went)["code"])).json()["patient"] == patient
+
+
+async def test_an_app_sees_the_chosen_record_and_no_other(installation: Installation, app: App) -> None:
+    own, child, foreign = [await add_patient(installation, name) for name in ("Meier", "Meier-Junior", "Foreign")]
+    person = await add_person(installation, "PATIENT", profiles=(f"Patient/{own}", f"Patient/{child}"))
+    app.scope = "launch/patient patient/*.rs"
+    tokens = await app.launch(person, child)
+    seen = [await get(installation, f"/Patient/{patient}", tokens) for patient in (child, own, foreign)]
+    assert seen == [200, 404, 404]
+
+
+async def test_a_proxy_works_on_the_record_of_whom_they_act_for(installation: Installation, app: App) -> None:
+    child = await add_patient(installation, "Meier-Junior")
+    parent = await add(installation, {"resourceType": "RelatedPerson", "patient": {"reference": f"Patient/{child}"}})
+    person = await add_person(installation, "PATIENT", profiles=(f"RelatedPerson/{parent}",))
+    app.scope = "openid fhirUser launch/patient patient/*.rs"
+    tokens = await app.launch(person)
+    assert tokens["patient"] == child
+    assert (await claims_of(installation, tokens["id_token"]))["fhirUser"] == f"{FHIR}/RelatedPerson/{parent}"
 
 
 async def test_a_parent_chooses_whose_record_it_is(installation: Installation, app: App) -> None:
