@@ -71,6 +71,7 @@ _PLACES: Mapping[str, Sequence[tuple[Bond, str, str | None]]] = {
     ),
     "Location": (("place", "managingOrganization", None),),
     "HealthcareService": (("place", "providedBy", None),),
+    "Schedule": (("place", "actor", None),),
 }
 """Bonds with something else: the element of the actor, and that of what it is about (`None`: the resource itself)."""
 
@@ -92,7 +93,7 @@ def _treating(content: FhirJson, key: ResourceKey, patients: Sequence[str], base
         for part in values_at(content, rule.inside) if rule.inside else [content]:
             own = period(part["period"]) if rule.inside and "period" in part else None
             low, high = common(whole, own or (None, None))
-            if part.get("status") == "declined":
+            if rule.inside == "participant" and part.get("status") == "declined":
                 continue
             for actor in references_at(part, rule.actor, base):
                 if actor.startswith(rule.actors):

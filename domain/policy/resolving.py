@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from domain.access import NOTHING, Caller, Letter
+from domain.access import NOTHING, Caller, Letter, Role
 from domain.grants import Grants
 from domain.policy.sight import Filter, PolicySight
 from domain.policy.standing import Held, Standing, actors_of, standing_of
@@ -24,6 +24,8 @@ from domain.search import AnyTerm, Condition
 EMERGENCY = frozenset({"BTG", "ETREAT"})
 """https://terminology.hl7.org/CodeSystem-v3-ActReason.html"""
 MOST_KEPT = 5_000
+MANAGING: frozenset[Role] = frozenset({"ADMIN", "RECEPTIONIST"})
+"""Who keeps the schedules of everybody at their organization."""
 
 
 class Relations(Protocol):
@@ -107,10 +109,12 @@ class Policy:
     async def _with_roles(
         self, caller: Caller, actors: tuple[str, ...], ties: list[tuple[Held, ...]]
     ) -> tuple[tuple[str, ...], list[tuple[Held, ...]]]:
-        """Also the ties of the PractitionerRoles that somebody holds: teams may name those."""
+        """Also the ties of the PractitionerRoles that somebody holds: teams may name those. For who manages an organization
+        also what belongs to the people and places there: their schedules."""
         base = actors_of(caller)
-        roles = sorted({row.tie.about for rows in ties for row in rows if row.tie.bond == "role"})
-        wanted = tuple(dict.fromkeys((*base, *roles)))
+        bonds = {"role", "place"} if caller.roles & MANAGING else {"role"}
+        found = {row.tie.about for rows in ties for row in rows if row.tie.bond in bonds and row.tie.actor in base}
+        wanted = tuple(dict.fromkeys((*base, *sorted(found))))
         if wanted == actors:
             return actors, ties
         return wanted, await self._relations.ties(wanted)

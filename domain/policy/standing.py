@@ -64,12 +64,15 @@ def actors_of(caller: Caller) -> tuple[str, ...]:
 def standing_of(caller: Caller, held: Iterable[Held], now: int, glass: frozenset[str] = frozenset()) -> Standing:
     """The relations that these ties give the caller at `now` (microseconds since 1970)."""
     rows = list(dict.fromkeys(held))
-    active = [row for row in rows if _active(row.tie, now)]
+    now_held = [row for row in rows if _active(row.tie, now)]
+    roles = {row.tie.about for row in now_held if row.tie.bond == "role" and row.tie.actor in caller.profiles}
+    mine = {*actors_of(caller), *roles}
+    # Of who works at the same place only what is at that place counts, never whom they treat.
+    active = [row for row in now_held if row.tie.actor in mine or row.tie.bond == "place"]
     by_bond: dict[str, set[str]] = {}
     for row in active:
         by_bond.setdefault(row.tie.bond, set()).add(row.tie.about)
     me = frozenset(name.removeprefix("Patient/") for name in caller.profiles if name.startswith("Patient/"))
-    roles = by_bond.get("role", set())
     teams = {row.name for row in active if row.name.startswith("CareTeam/")}
     party = Party(
         frozenset({*caller.profiles, *caller.organizations, *roles, *teams}), caller.purpose or TREATMENT, now
@@ -79,7 +82,7 @@ def standing_of(caller: Caller, held: Iterable[Held], now: int, glass: frozenset
     organizations = frozenset(caller.organizations)
     return Standing(
         subject=caller.subject,
-        names=frozenset({*caller.profiles, *roles}),
+        names=frozenset({*caller.profiles, *roles, *_schedules(active, {*caller.profiles, *roles})}),
         me=me,
         own=me | by_bond.get("proxy", set()),
         team=frozenset(by_bond.get("team", ())),
@@ -92,6 +95,11 @@ def standing_of(caller: Caller, held: Iterable[Held], now: int, glass: frozenset
         effects=tuple(dict.fromkeys(each for each in found if each is not None)),
         until=min((edge for row in rows for edge in _edges(row.tie) if edge > now), default=FOREVER),
     )
+
+
+def _schedules(rows: Iterable[Held], names: set[str]) -> Iterable[str]:
+    """The schedules of somebody: what names those names them."""
+    return (row.tie.about for row in rows if row.tie.actor in names and row.tie.about.startswith("Schedule/"))
 
 
 def _effect(row: Held, party: Party, subject: str) -> Effect | None:

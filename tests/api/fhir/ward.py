@@ -206,7 +206,8 @@ def of_type(resource_type: str, patient: str) -> Json:
 async def build(program: httpx.AsyncClient) -> None:
     """Write the people and what relates them."""
     rows: list[Json] = [
-        {"resourceType": "Patient", "id": name, "name": [{"family": f"Secret{name}"}]} for name in PATIENTS
+        {"resourceType": "Patient", "id": name, "name": [{"family": f"Secret{name}", "given": [f"Inner{name}"]}]}
+        for name in PATIENTS
     ]
     rows[list(PATIENTS).index("org")]["managingOrganization"] = ref("Organization/clinic")
     rows.append(care_team("team", when(-10, 10)))
