@@ -32,6 +32,7 @@ from storage.crypto.blind_index import TokenMaker
 from storage.mongo.clauses import clause, moments
 from storage.mongo.client import Document
 from storage.mongo.range_walk import Walk
+from storage.mongo.short_finds import ShortFind
 
 Index: TypeAlias = Literal["_id_", "terms", "scoped", "moment", "ranges", "compartments", "updated"]
 Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "patient", "place"]
@@ -39,6 +40,7 @@ MOST_MEETINGS = 100
 """Alternatives that two conditions on one time may become."""
 COMMON = 7
 """From this rank on a condition selects so much that walking an index in the order asked for is better."""
+FEW_TERMS = 8
 _OWN_ORDER: dict[Index, Order] = {
     **dict.fromkeys(("_id_", "compartments"), "_id"),
     **dict.fromkeys(("terms", "ranges"), "place"),
@@ -58,7 +60,8 @@ _ASKED: dict[str, tuple[Order, Index]] = {
 class Plan(NamedTuple):
     """The filter of all pages and that of this one, their order, and the index that leads.
 
-    With a `walk`, the pages are in the order of the numbers, and `rest` is the filter without them.
+    With a `walk`, the pages are in the order of the numbers, and `rest` is the filter without them. `short` is this page once
+    more where it is found soon: by a few rare terms or by nothing but terms, in the index's own order.
     """
 
     filter: Document
@@ -67,6 +70,7 @@ class Plan(NamedTuple):
     lead: Index
     walk: Walk | None = None
     rest: Sequence[Document] = ()
+    short: ShortFind | None = None
 
 
 def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
@@ -94,7 +98,12 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     filter_ = _every(*first, *rest)
     if index == "ranges" and query.sort == "place" and isinstance(leader, InRange):
         return Plan(filter_, filter_, [], index, Walk(leader, query.type, tokens), rest)
-    return Plan(filter_, _every(*first, *rest, *_start(query, order)), _sort(order), index)
+    start = _start(query, order)
+    short = None
+    if order == _OWN_ORDER[index] and leader is not None and _is_short(leader, alone=not rest):
+        short = ShortFind.of(leader, query.type, tokens, start, rest)
+    page = _every(*first, *rest, *start)
+    return Plan(filter_, page, _sort(order), index, short=short)
 
 
 def _every(*clauses: Document) -> Document:
@@ -167,6 +176,16 @@ def _index_of(condition: Condition) -> Index | None:
 def _is_of_several(leader: Condition | None) -> bool:
     """Whether the index goes through the resources of one patient after the other."""
     return isinstance(leader, OfPatients) and (leader.patients is None or len(leader.patients) > 1)
+
+
+def _is_short(leader: Condition, *, alone: bool) -> bool:
+    """Whether a page led by this condition reads little more than it shows."""
+    match leader:
+        case AnyTerm(terms):
+            return len(terms) <= FEW_TERMS and (alone or leader.rank < 5)
+        case OfPatients(patients, terms):
+            return patients is not None and len(patients) == 1 and len(terms) <= FEW_TERMS
+    return False
 
 
 def _sort(order: Order) -> list[tuple[str, int]]:

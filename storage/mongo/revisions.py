@@ -62,6 +62,7 @@ class MongoRevisionStore:
 
     async def close(self) -> None:
         """Answer everything accepted so far, refuse the rest."""
+        await self._searches.close()
         await self._reads.close()
         await self._commits.close()
 

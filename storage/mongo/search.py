@@ -22,8 +22,10 @@ from storage.mongo import range_walk
 from storage.mongo.client import Database
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, Sealed, stored_resource
 from storage.mongo.failures import translated
+from storage.mongo.joint_finds import JointFinds
 from storage.mongo.planning import Plan, plan_of
 from storage.mongo.range_walk import Walk
+from storage.mongo.short_finds import MOST_DOCUMENTS
 
 SEARCH_MS = 15_000
 """`maxTimeMS` of a search and of its count."""
@@ -52,6 +54,11 @@ class Searches:
         self._inspect = inspect
         self._found = found
         self._search_ms = search_ms
+        self._joint = JointFinds(self._resources, search_ms=search_ms)
+
+    async def close(self) -> None:
+        """Answer what was accepted, refuse the rest."""
+        await self._joint.close()
 
     async def find(self, query: SearchQuery) -> Page:
         """See `domain.ports.RevisionStore.find`."""
@@ -81,6 +88,9 @@ class Searches:
         return Page(matches, key_of(matches[-1]) if more else None, total)
 
     async def _matches(self, plan: Plan, limit: int) -> list[Stored]:
+        if plan.short is not None and limit <= MOST_DOCUMENTS:
+            found = await self._joint.documents(plan.short._replace(limit=limit))
+            return [stored_resource(document) for document in found]
         cursor = self._resources.find(
             plan.page,
             CURRENT_FIELDS,
