@@ -53,7 +53,7 @@ class S3BlobStore:
         feed = Feed()
         sending = asyncio.create_task(self._sent(name, feed))
         self._background.add(sending)
-        sending.add_done_callback(self._background.discard)
+        sending.add_done_callback(self._ended)
         try:
             async for piece in pieces:
                 await self._offered(feed, piece, sending)
@@ -63,6 +63,11 @@ class S3BlobStore:
         except BaseException:
             feed.abandon()
             raise
+
+    def _ended(self, sending: asyncio.Task[int]) -> None:
+        self._background.discard(sending)
+        if not sending.cancelled():
+            sending.exception()  # of an abandoned put nobody else asks for it
 
     async def _offered(self, feed: Feed, piece: bytes | None, sending: asyncio.Task[int]) -> None:
         """Hand over the next piece; raises what ended the sending, or `Unavailable` when the store takes nothing."""
@@ -111,10 +116,9 @@ class S3BlobStore:
         except FileNotFoundError:
             raise NotFound("There is no such object") from None
         except BaseError as error:
-            size = await self._size(name)
-            if size <= start:
-                # S3 refuses a range behind the end (416) where files give nothing.
-                return b"", size
+            if "416 Range" in str(error) or "InvalidRange" in str(error):
+                # S3 refuses a range behind the end where files give nothing.
+                return b"", await self._size(name)
             raise refusal(error) from None
 
     async def _got(self, name: str, start: int, end: int) -> tuple[Data, int]:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from domain.blobs import BlobStore
 from storage.crypto.progress import Progress, unseen
+from storage.mongo.abandoned import AbandonedTransactions
 from storage.mongo.blob_documents import BLOBS, DOOMED, PENDING
 from storage.mongo.client import Database, Document
 from storage.mongo.failures import translated
@@ -53,6 +54,8 @@ async def sweep(
     """
     await lease.take()
     try:
+        # Else a process killed in the middle of publishing would hold its record, and this sweep, for a minute.
+        await AbandonedTransactions(database.client).end()
         expired = await _expire(database, pending_for)
         objects = records = 0
         after = ""
