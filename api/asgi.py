@@ -72,6 +72,21 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
         raise TooSlow("The body did not arrive in time") from error
 
 
+async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """The body piece by piece, as large as it may be. Raises `TooSlow` when the next piece does not come in time."""
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(PIECE_SECONDS):
+                message = await receive()
+        except TimeoutError as error:
+            raise TooSlow("The body did not arrive in time") from error
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
 async def send_reply(send: Send, reply: Reply, headers: dict[bytes, bytes], *, request_id: str, head: bool) -> None:
     """Send a reply; gzip when the client accepts it and it pays; no body for HEAD, 204 and 304."""
     body = reply.body

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -84,6 +84,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, _says("How long an upload waits to be published before it is removed.", ge=0.1)
     ] = 24.0
     max_blob_mb: Annotated[int, _says("Largest document, in MB.", ge=1, le=50_000)] = 5_000
+    document_types: Annotated[str, _says("Media types accepted as documents: `application/pdf image/*`.")] = "*/*"
+    max_inline_mb: Annotated[int, _says("Largest document given as base64 in JSON, in MB.", ge=1, le=100)] = 10
+    max_searched_mb: Annotated[int, _says("Largest document whose words can be searched, in MB.", ge=1, le=512)] = 64
+    reading_seconds: Annotated[Seconds, _says("Time to read the words of a document.")] = 20.0
+    transfer_seconds: Annotated[Seconds, _says("Time limit of the upload of one document.")] = 3_600.0
 
     kms_provider: Annotated[
         Literal["local", "aws", "azure", "gcp", "kmip"],
@@ -226,14 +231,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.mongodb_uri is None
 
 
-class Documented(NamedTuple):
-    """One setting as the reference shows it."""
-
-    variable: str
-    default: str
-    meaning: str
-
-
 def load_settings(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
     """Settings from `environment` (default: the process's), with the `given` fields that are not `None` on top.
 
@@ -269,16 +266,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 def variable_of(name: str) -> str:
     return PREFIX + name.upper()
-
-
-def reference() -> Iterator[Documented]:
-    """Every setting, in order, for the README."""
-    defaults, hints = Settings(), get_type_hints(Settings, include_extras=True)
-    for name in Settings.__struct_fields__:
-        default = getattr(defaults, name)
-        text = "" if default is None or default == {} else f"`{default}`"
-        said = [part.description for part in get_args(hints[name]) if isinstance(part, Meta) and part.description]
-        yield Documented(variable_of(name), text, " ".join(said))
 
 
 def _name_of(variable: str) -> str:

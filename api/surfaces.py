@@ -47,6 +47,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
             bundle_seconds=settings.bundle_seconds,
             strict_search=settings.strict_search,
             blob_bytes=settings.max_blob_mb * MB,
+            transfer_seconds=settings.transfer_seconds,
         ),
         capability=capabilities().body(settings.fhir_base),
         types=frozenset(RESOURCE_TYPES),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from api.background import repeated
+from api.document_tools import document_tools
 from api.identifiers import new_id
 from api.logs import log
 from api.settings import Settings, UnusableSettings
@@ -130,7 +131,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         await signatures.start()
         upkeep = open_blobs(settings, database, keyring)
         try:
-            parts = parts_of(store, trail, upkeep.blobs, settings.fhir_base, describe, custom)
+            parts = parts_of(store, trail, upkeep.blobs, settings, describe, custom)
             jobs = MongoJobs(database, keyring.service.tokens)
             known = KnownParameters(parts, jobs, custom)
             await known.refresh()
@@ -230,23 +231,24 @@ def parts_of(
     store: MongoRevisionStore,
     trail: MongoAuditTrail,
     blobs: MongoBlobs,
-    base_url: str,
+    settings: Settings,
     describe: IndexTerms,
     custom: CustomParameters,
 ) -> Parts:
-    """The ports of the use cases; `base_url` is the address under which references mean this server."""
+    """The ports of the use cases; under `settings.fhir_base` references mean this server."""
     return Parts(
         store=store,
         trail=trail,
         validate=Validation(),
         describe=describe,
-        search=QueryStrings(base_url, now, custom),
+        search=QueryStrings(settings.fhir_base, now, custom),
         links=ResourceLinks(),
         patches=PatchDocuments(),
         clock=now,
         new_id=new_id,
-        reading=ContentReading(base_url),
+        reading=ContentReading(settings.fhir_base),
         blobs=blobs,
+        documents=document_tools(settings),
     )
 
 

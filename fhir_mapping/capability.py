@@ -36,6 +36,7 @@ EVERY_TYPE = (("validate", f"{_DEFINITION}Resource-validate"),)
 REINDEX = "urn:chartvault:OperationDefinition:reindex"
 """Our own: R4 defines no operation that makes an index again."""
 OPERATIONS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "DocumentReference": (("docref", "http://hl7.org/fhir/us/core/OperationDefinition/docref"),),
     "Patient": (("everything", f"{_DEFINITION}Patient-everything"), ("match", f"{_DEFINITION}Patient-match")),
     "Observation": (("lastn", f"{_DEFINITION}Observation-lastn"),),
     "SearchParameter": (("reindex", REINDEX),),

@@ -18,6 +18,7 @@ import msgspec
 from domain.errors import InvalidRequest, NotFound
 from domain.identity import FhirJson, ResourceKey, parse_reference
 from domain.search import AnyTerm, Condition, IdIn, PatientIn, term
+from fhir_mapping.attachments import owner_of_binary
 from fhir_mapping.extraction import Plan, Route, is_single
 from fhir_mapping.fhirpath import target_type
 from fhir_mapping.search_parameters import parameters_of
@@ -36,6 +37,9 @@ class Membership(NamedTuple):
 
 def membership_of(content: FhirJson, resource_type: str, resource_id: str, base: str | None) -> Membership:
     """The patients of a checked resource. `base` is our own base URL: absolute references under it are ours."""
+    if resource_type == "Binary":
+        owner = owner_of_binary(content)
+        return Membership(owner, () if owner is None else (owner,))
     about: dict[str, None] = {resource_id: None} if resource_type == "Patient" else {}
     others: dict[str, None] = {}
     foreign = False

@@ -21,7 +21,7 @@ from domain.interactions.transaction import transaction
 from fhir_mapping.bundle import AnswerEntry, response_bundle
 from fhir_mapping.bundle_reading import decode_bundle
 from fhir_mapping.json_text import parse
-from fhir_mapping.outcome import outcome_of
+from fhir_mapping.outcome import operation_outcome, outcome_of
 
 _OUTCOME = b'{"resourceType":"OperationOutcome"'
 _INHERITED = (b"prefer", b"accept", b"authorization")
@@ -72,7 +72,9 @@ def _stored(base: str, answer: Answer, *, full: bool) -> AnswerEntry:
     if head is None:
         return AnswerEntry(answer.status)
     location = None if head.deleted else f"{base}/{head.key}/_history/{head.version}"
-    return AnswerEntry(answer.status, location, head.version, head.recorded, answer.content if full else None)
+    content = answer.content if full else None
+    outcome = operation_outcome(answer.warnings) if answer.warnings else None
+    return AnswerEntry(answer.status, location, head.version, head.recorded, content, outcome)
 
 
 async def _asked(call: Call, index: int, entry: Entry) -> AnswerEntry:

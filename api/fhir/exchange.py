@@ -6,6 +6,7 @@ A `Reply` carries what the audit needs besides status, headers and body.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import cached_property
 from urllib.parse import parse_qsl, unquote
 
@@ -22,7 +23,8 @@ FHIR_JSON = "application/fhir+json"
 
 class Reply(msgspec.Struct):
     """Status, headers (lower-case names) and body; the version it is about, if one; and for the audit the targets, the
-    patients, whether it is already recorded, and the interaction where the route alone does not tell it."""
+    patients, whether it is already recorded, and the interaction where the route alone does not tell it. A document has no
+    body but a `stream` of `length` bytes."""
 
     status: int
     headers: dict[str, str] = {}
@@ -32,6 +34,8 @@ class Reply(msgspec.Struct):
     patients: tuple[str, ...] = ()
     recorded: bool = False
     interaction: str | None = None
+    stream: AsyncIterator[bytes] | None = None
+    length: int | None = None
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"

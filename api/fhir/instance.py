@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.fhir import binary
 from api.fhir.exchange import Reply
 from api.fhir.headers import if_match, known, media_type, require_json
 from api.fhir.responses import resource_reply, written_reply
@@ -17,18 +18,24 @@ from domain.interactions.vread import vread as read_version
 
 async def read(service: Service, call: Call) -> Reply:
     """GET [base]/[type]/[id]"""
+    if call.type == "Binary":
+        return await binary.read(service, call)
     answer = await read_resource(service.parts, call.occasion, call.key, known(call.exchange))
     return resource_reply(call.exchange, answer)
 
 
 async def vread(service: Service, call: Call) -> Reply:
     """GET [base]/[type]/[id]/_history/[vid]"""
+    if call.type == "Binary":
+        return await binary.vread(service, call)
     answer = await read_version(service.parts, call.occasion, call.key, call.exchange.segments[3])
     return resource_reply(call.exchange, answer)
 
 
 async def update(service: Service, call: Call) -> Reply:
     """PUT [base]/[type]/[id]"""
+    if call.stream is not None:
+        return await binary.update(service, call)
     require_json(call.exchange)
     content = service.parts.validate.decode(call.body, call.type)
     require_id(content, call.key)
@@ -40,6 +47,8 @@ async def update(service: Service, call: Call) -> Reply:
         if_match=if_match(call.exchange),
         if_none_match=call.exchange.header(b"if-none-match") == "*",
     )
+    if call.type == "Binary":
+        return await binary.written(service, call, answer)
     return written_reply(call.exchange, answer)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from api.fhir import (
     audit_events,
     bundles,
+    docref,
     everything,
     histories,
     instance,
@@ -58,6 +59,10 @@ ROUTES: dict[str, dict[str, Route]] = {
     "{type}/$lastn": {
         "GET": Route("operation", patient_operations.lastn),
         "POST": Route("operation", patient_operations.lastn, body="resource"),
+    },
+    "{type}/$docref": {
+        "GET": Route("operation", docref.docref),
+        "POST": Route("operation", docref.docref, body="resource"),
     },
     "{type}/$match": {"POST": Route("operation", patient_operations.match, body="resource")},
     "{type}/{id}/$reindex": {

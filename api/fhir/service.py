@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
 from api.fhir.exchange import Exchange, Reply
@@ -28,6 +28,7 @@ class Limits(NamedTuple):
     bundle_seconds: float
     strict_search: bool = False
     blob_bytes: int = 0
+    transfer_seconds: float = 3_600.0
 
 
 class Service(NamedTuple):
@@ -45,12 +46,15 @@ class Service(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One request on its way through a handler. `again` sends a request made from a Bundle entry through the routes."""
+    """One request on its way through a handler. `again` sends a request made from a Bundle entry through the routes.
+
+    The body of a document is not read beforehand: it is `stream`."""
 
     exchange: Exchange
     occasion: Occasion
     body: bytes
     again: Callable[[Exchange], Awaitable[Reply]]
+    stream: AsyncIterator[bytes] | None = None
 
     @property
     def type(self) -> str:

@@ -14,10 +14,11 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
-from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
+from api.asgi import Disconnected, Receive, Scope, Send, body_pieces, read_body, send_reply, send_stream
+from api.fhir.binary import may_give_bytes, uploads_bytes
 from api.fhir.exchange import MAX_QUERY, Exchange, Reply
 from api.fhir.headers import require_json_answer
 from api.fhir.purposes import with_purpose
@@ -82,7 +83,7 @@ class FhirSurface:
         except Disconnected:
             return
         reply.headers.update(exchange.limits)
-        await send_reply(send, reply, headers, request_id=visit.request_id, head=exchange.method == "HEAD")
+        await _send(send, reply, headers, visit.request_id, head=exchange.method == "HEAD")
         seconds = time.perf_counter() - started
         observe(interaction, reply.status, seconds)
         log.info(
@@ -125,10 +126,12 @@ class FhirSurface:
 
     async def _handle(self, route: Route, exchange: Exchange, caller: Caller, visit: Visit) -> Reply:
         limits = self._service.limits
-        require_json_answer(exchange)
+        streams = uploads_bytes(exchange)
+        if not streams and not may_give_bytes(exchange):
+            require_json_answer(exchange)
         bundle = route.body == "bundle"
         body = exchange.body
-        if route.body and not exchange.nested:
+        if route.body and not exchange.nested and not streams:
             body = await read_body(
                 visit.receive, exchange.headers, limits.bundle_bytes if bundle else limits.resource_bytes
             )
@@ -146,8 +149,10 @@ class FhirSurface:
             return (await self._answer(inner, visit))[0]
 
         try:
-            async with asyncio.timeout(limits.bundle_seconds if bundle else limits.seconds):
-                return await route.handler(self._service, Call(exchange, occasion, body, again))
+            seconds = limits.bundle_seconds if bundle else limits.transfer_seconds if streams else limits.seconds
+            async with asyncio.timeout(seconds):
+                stream = body_pieces(visit.receive) if streams else None
+                return await route.handler(self._service, Call(exchange, occasion, body, again, stream))
         except TimeoutError as error:
             if exchange.method in _WRITES:
                 raise OutcomeUnknown("The request took too long; it may or may not have been carried out") from error
@@ -164,6 +169,23 @@ class FhirSurface:
         except DomainError as error:
             return failure_reply(error)
         return reply
+
+
+async def _send(send: Send, reply: Reply, headers: dict[bytes, bytes], request_id: str, *, head: bool) -> None:
+    """Send a reply; one with a stream piece by piece, ended early when the bytes turn out not to be what was stored."""
+    if reply.length is None and reply.stream is None:
+        await send_reply(send, reply, headers, request_id=request_id, head=head)
+        return
+    if reply.length is not None:
+        reply.headers["content-length"] = str(reply.length)
+    pieces = reply.stream or nothing()
+    await send_stream(send, reply.status, reply.headers, pieces, request_id=request_id, head=head)
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """A body without bytes."""
+    return
+    yield b""
 
 
 def anonymous(network: str | None) -> Caller:

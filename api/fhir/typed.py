@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.fhir import binary
 from api.fhir.exchange import Reply
 from api.fhir.headers import if_match, media_type, require_json
 from api.fhir.responses import written_reply
@@ -16,6 +17,8 @@ from domain.interactions.conditions import pairs_of
 
 async def create(service: Service, call: Call) -> Reply:
     """POST [base]/[type], with If-None-Exist for a conditional create"""
+    if call.stream is not None:
+        return await binary.create(service, call)
     require_json(call.exchange)
     if call.exchange.query and any(not name.startswith("_") for name, _ in call.exchange.pairs):
         raise InvalidRequest("Search parameters of a conditional create go into the If-None-Exist header")
@@ -23,6 +26,8 @@ async def create(service: Service, call: Call) -> Reply:
     condition = call.exchange.header(b"if-none-exist")
     pairs = pairs_of(condition) if condition is not None else None
     answer = await creating.create(service.parts, call.occasion, call.type, content, pairs)
+    if call.type == "Binary":
+        return await binary.written(service, call, answer)
     return written_reply(call.exchange, answer)
 
 

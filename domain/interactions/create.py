@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from domain import access
 from domain.identity import FhirJson, ResourceKey
+from domain.interactions.carrying import carried
 from domain.interactions.conditions import Pairs, match
 from domain.interactions.linking import resolve_conditional
 from domain.interactions.parts import Answer, Occasion, Parts, opened
-from domain.interactions.writing import Planned, changed, write_one
+from domain.interactions.writing import Planned, write_one
 
 
 async def create(
@@ -24,12 +25,10 @@ async def create(
 
     async def plan() -> Planned:
         if if_none_exist is None:
-            change, answer = changed(parts, occasion, key, content, method="POST", base=None)
-            return Planned(answer, change)
+            return await carried(parts, occasion, key, content, method="POST", base=None)
         matched = await match(parts, occasion, resource_type, if_none_exist)
         if matched.found is not None:
             return Planned(Answer(200, matched.found.head, await opened(parts, matched.found)))
-        change, answer = changed(parts, occasion, key, content, method="POST", base=None)
-        return Planned(answer, change, (matched.claim,))
+        return await carried(parts, occasion, key, content, method="POST", base=None, claims=(matched.claim,))
 
     return await write_one(parts, occasion, plan)

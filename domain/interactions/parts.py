@@ -14,7 +14,8 @@ from domain import audit
 from domain.access import Caller
 from domain.audit import AuditEntry
 from domain.blobs import Blobs
-from domain.errors import Gone, InvalidRequest, NotFound, RepeatedKey
+from domain.documents.tools import DocumentTools
+from domain.errors import Gone, InvalidRequest, Issue, NotFound, RepeatedKey
 from domain.identity import ResourceKey
 from domain.ports import (
     AuditTrail,
@@ -45,6 +46,7 @@ class Parts(NamedTuple):
     new_id: NewId
     reading: ReadContent
     blobs: Blobs
+    documents: DocumentTools
 
 
 class Retryable(NamedTuple):
@@ -83,13 +85,14 @@ class Answer(msgspec.Struct, frozen=True):
     """What happened: the status as FHIR defines it for the interaction, and the version it is about.
 
     `content` is that version's JSON, `None` where there is none (deletion, 304). `recorded` tells that the audit entry is
-    already durable, because it was part of the write.
+    already durable, because it was part of the write. `warnings` are what the client should know of a success.
     """
 
     status: int
     head: Head | None = None
     content: bytes | None = None
     recorded: bool = False
+    warnings: tuple[Issue, ...] = ()
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.head.key if self.head else None})"

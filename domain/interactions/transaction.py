@@ -14,8 +14,12 @@ import msgspec
 from domain import access
 from domain.errors import InvalidRequest
 from domain.identity import FhirJson, ResourceKey
+from domain.interactions.bringing import brought_by
+from domain.interactions.brought import Brought
+from domain.interactions.carrying import planned_of
 from domain.interactions.conditions import Match, match, pairs_of
 from domain.interactions.delete import deleting
+from domain.interactions.documents_together import take_out
 from domain.interactions.entries import Entry, Target, accepted_versions, at_entry, write_target
 from domain.interactions.guarding import authorize, base_of
 from domain.interactions.linking import targets_of
@@ -23,7 +27,7 @@ from domain.interactions.pacing import Pace, side_by_side
 from domain.interactions.parts import Answer, Occasion, Parts, kept_receipt, opened, present
 from domain.interactions.patch import patch_document, patching
 from domain.interactions.update import conditional_target, replacing, require_id, require_match
-from domain.interactions.writing import Planned, answer_again, changed, commit, receipt_of, until_settled
+from domain.interactions.writing import Planned, answer_again, authorize_others, commit, receipt_of, until_settled
 from domain.revision import Change, Claim, Stored, Write, touched_patients
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2}
@@ -41,6 +45,12 @@ class Step(msgspec.Struct):
     key: ResourceKey | None = None
     base: Stored | None = None
     twin: Step | None = None
+    brought: Brought | None = None
+
+    @property
+    def creates_or_replaces(self) -> bool:
+        """Whether the content of this entry is stored."""
+        return self.twin is None and (self.entry.method == "PUT" or (self.entry.method == "POST" and self.base is None))
 
     def __repr__(self) -> str:
         return f"Step({self.index}, {self.entry.method})"
@@ -86,6 +96,7 @@ async def _plan(parts: Parts, occasion: Occasion, steps: list[Step]) -> list[tup
     _refuse_double_writes(steps)
     await _link(parts, occasion, steps, links)
     await _read_bases(parts, occasion, steps)
+    await take_out(parts, occasion, steps)
     planned: list[tuple[Step, Planned]] = []
     pace = Pace()
     for step in sorted(steps, key=lambda s: (s.twin is not None, ORDER[s.entry.method])):
@@ -93,6 +104,7 @@ async def _plan(parts: Parts, occasion: Occasion, steps: list[Step]) -> list[tup
             one = await _plan_step(parts, occasion, step, planned)
             if one.change is not None:
                 await authorize(parts, occasion.caller, one.change)
+                await authorize_others(parts, occasion, one)
             planned.append((step, one))
         await pace.step()
     return planned
@@ -209,23 +221,24 @@ async def _plan_step(parts: Parts, occasion: Occasion, step: Step, done: list[tu
     if step.entry.method == "POST" and content is not None:
         if base is not None:
             return Planned(Answer(200, base.head, await opened(parts, base)))
-        change, answer = changed(parts, occasion, key, content, method="POST", base=None)
-        return Planned(answer, change, claims)
+        brought = step.brought or await brought_by(parts, occasion, key, content, None)
+        return await planned_of(parts, occasion, key, brought, method="POST", base=None, claims=claims)
     require_match(key, base, accepted_versions(step.entry), if_none_match=step.entry.if_none_match == "*")
     if step.entry.method == "PATCH":
         return await patching(parts, occasion, present(base, key), patch_document(step.entry.resource or b""))
     if step.target.id is not None:
         require_id(content or {}, key)
-    return await replacing(
-        parts, occasion, key, {**(content or {}), "id": key.id}, base=base, method="PUT", claims=claims
-    )
+    whole = {**(content or {}), "id": key.id}
+    return await replacing(parts, occasion, key, whole, base=base, method="PUT", claims=claims, brought=step.brought)
 
 
 async def _commit(parts: Parts, occasion: Occasion, steps: list[Step], planned: list[tuple[Step, Planned]]) -> None:
-    changes: tuple[Change, ...] = tuple(p.change for _, p in planned if p.change is not None)
+    written = [p for _, p in planned if p.change is not None]
+    changes: tuple[Change, ...] = tuple(each for p in written for each in (p.change, *p.others) if each is not None)
+    blobs = tuple(claim for p in written for claim in p.blobs)
     claims: dict[str, Claim] = {claim.name: claim for _, p in planned for claim in p.claims}
     by_index = {step.index: p.answer for step, p in planned}
     answers = tuple(by_index[step.index] for step in steps)
     named = tuple(dict.fromkeys(target for answer in answers for target in answer.targets))
     audit = occasion.entry(parts, 200, named, touched_patients(changes))
-    await commit(parts, Write(changes, audit, tuple(claims.values()), receipt_of(occasion, answers)))
+    await commit(parts, Write(changes, audit, tuple(claims.values()), receipt_of(occasion, answers), blobs))

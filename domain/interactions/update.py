@@ -11,12 +11,15 @@ from collections.abc import Callable
 from domain import access
 from domain.errors import Gone, InvalidRequest, VersionConflict
 from domain.identity import FhirJson, ResourceKey, parse_id
+from domain.interactions.bringing import brought_by
+from domain.interactions.brought import Brought
+from domain.interactions.carrying import planned_of
 from domain.interactions.conditions import Pairs, match
 from domain.interactions.guarding import base_of
 from domain.interactions.labelling import labelled
 from domain.interactions.linking import resolve_conditional
 from domain.interactions.parts import Answer, Occasion, Parts, opened
-from domain.interactions.writing import Planned, changed, write_one
+from domain.interactions.writing import Planned, write_one
 from domain.revision import Claim, Method, Stored, same_content
 
 
@@ -96,17 +99,22 @@ async def replacing(
     base: Stored | None,
     method: Method,
     claims: tuple[Claim, ...] = (),
+    brought: Brought | None = None,
 ) -> Planned:
-    """The plan that makes `content` the newest version of `key`, or none when it already is."""
+    """The plan that makes `content` the newest version of `key`, or none when it already is.
+
+    `brought` is what it brings with it, where that was taken out already.
+    """
     if base is not None and base.head.erased:
         raise Gone(f"{key} was erased")
+    brought = await brought_by(parts, occasion, key, content, base) if brought is None else brought
+    content = brought.content
     if base is not None and not base.head.deleted:
         current = await opened(parts, base)
         content = labelled(parts, content, key, base)
         if same_content(content, base, current):
             return Planned(Answer(200, base.head, current), None, claims)
-    change, answer = changed(parts, occasion, key, content, method=method, base=base)
-    return Planned(answer, change, claims)
+    return await planned_of(parts, occasion, key, brought, method=method, base=base, claims=claims)
 
 
 def require_id(content: FhirJson, key: ResourceKey) -> None:

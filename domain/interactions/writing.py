@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from domain.audit import AuditEntry
+from domain.blobs import BlobClaim
 from domain.errors import Contention, NotFound, VersionConflict
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.guarding import authorize, may_see
@@ -47,11 +48,16 @@ class Overtaken(Exception):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What a write will answer, and the change it makes, if any. `claims` are the conditions it relied on."""
+    """What a write will answer, and the change it makes, if any. `claims` are the conditions it relied on.
+
+    `others` are changes that come with it, `blobs` the documents that are published with all of them.
+    """
 
     answer: Answer
     change: Change | None = None
     claims: tuple[Claim, ...] = ()
+    others: tuple[Change, ...] = ()
+    blobs: tuple[BlobClaim, ...] = ()
 
 
 async def until_settled(attempt: Callable[[], Awaitable[_T]]) -> _T:
@@ -78,6 +84,7 @@ async def write_one(parts: Parts, occasion: Occasion, plan: Callable[[], Awaitab
         planned = await plan()
         if planned.change is not None:
             await authorize(parts, occasion.caller, planned.change)
+            await authorize_others(parts, occasion, planned)
         await commit(parts, write_of(parts, occasion, planned))
         return msgspec.structs.replace(planned.answer, recorded=True)
 
@@ -100,13 +107,22 @@ async def answer_again(parts: Parts, occasion: Occasion, outcome: tuple[int, str
     return Answer(status, stored.head, content)
 
 
+async def authorize_others(parts: Parts, occasion: Occasion, planned: Planned) -> None:
+    """Raise `Forbidden` unless the caller may make the changes that come with a write to what there was already.
+
+    A new Binary that comes with a resource is a part of it: who may write the resource may bring it."""
+    for change in planned.others:
+        if change.base is not None:
+            await authorize(parts, occasion.caller, change)
+
+
 def write_of(parts: Parts, occasion: Occasion, planned: Planned) -> Write:
     """The write that carries out one plan, with its audit entry and receipt."""
-    changes = (planned.change,) if planned.change else ()
+    changes = (planned.change, *planned.others) if planned.change else ()
     answer = planned.answer
     patients = touched_patients(changes) or answer.patients
     audit: AuditEntry = occasion.entry(parts, answer.status, answer.targets, patients)
-    return Write(changes, audit, planned.claims, receipt_of(occasion, (answer,)))
+    return Write(changes, audit, planned.claims, receipt_of(occasion, (answer,)), planned.blobs if changes else ())
 
 
 def receipt_of(occasion: Occasion, answers: tuple[Answer, ...]) -> Receipt | None:
@@ -126,12 +142,24 @@ async def commit(parts: Parts, write: Write) -> None:
 
 
 def changed(
-    parts: Parts, occasion: Occasion, key: ResourceKey, content: FhirJson, *, method: Method, base: Stored | None
+    parts: Parts,
+    occasion: Occasion,
+    key: ResourceKey,
+    content: FhirJson,
+    *,
+    method: Method,
+    base: Stored | None,
+    found: frozenset[str] = frozenset(),
 ) -> tuple[Change, Answer]:
-    """The change that makes `content` the next version, and its answer: 201 for a new or revived resource, else 200."""
+    """The change that makes `content` the next version, and its answer: 201 for a new or revived resource, else 200.
+
+    `found` are the words of the documents that belong to it.
+    """
     content = labelled(parts, content, key, base)
     revision = next_revision(key, content, method=method, base=base, now=parts.clock())
     description = parts.describe.describe(content, key)
+    if found:
+        description = msgspec.structs.replace(description, found=found)
     created = base is None or base.head.deleted
     source = occasion.caller.subject if base is None else base.head.source
     answer = Answer(201 if created else 200, head_of(revision, description, source), revision.content)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings, UnusableSettings, environment_of, load_settings, reference
+from api.settings import Settings, UnusableSettings, environment_of, load_settings
+from api.settings_reference import reference
 
 FIT_FOR_PRODUCTION = {
     "CHARTVAULT_PROFILE": "production",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Documented, Settings, reference
+from api.settings import Settings
+from api.settings_reference import Documented, reference
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = "".join(path.read_text() for root in ("api", "storage") for path in (PROJECT / root).rglob("*.py"))

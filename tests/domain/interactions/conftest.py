@@ -7,8 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.extraction.reader import DocumentReader
 from domain.access import Caller, parse_scopes
+from domain.documents.tools import DocumentTools
 from domain.interactions.parts import Occasion, Parts, Retryable
+from fhir_mapping.attachments import Attachments
 from fhir_mapping.index_terms import IndexTerms
 from fhir_mapping.patches import PatchDocuments
 from fhir_mapping.query_string import QueryStrings
@@ -38,6 +41,7 @@ def parts() -> Parts:
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(ticks)),
         new_id=lambda: f"new-{next(ids)}",
         blobs=store.blobs,
+        documents=DocumentTools(reader=DocumentReader(), links=Attachments("http://x/fhir")),
     )
 
 

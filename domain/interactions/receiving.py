@@ -1,0 +1,58 @@
+"""Receiving a document: one pass over its bytes, its type settled, its words read. What every way in goes through.
+
+Nothing is published here: what comes out is a pending blob and what is known of it. Whoever writes the resource that names
+it publishes both in one transaction; a blob that nobody publishes is removed by the sweeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import NamedTuple
+
+from domain.blobs import Blob, Expected
+from domain.documents.extracting import Extract
+from domain.documents.media_types import UNKNOWN, settled
+from domain.interactions.parts import Parts
+
+
+class Received(NamedTuple):
+    """A document that has arrived."""
+
+    blob: Blob
+    extract: Extract
+
+
+async def receive(
+    parts: Parts,
+    stream: AsyncIterable[bytes],
+    *,
+    patient: str | None,
+    declared: str | None,
+    title: str | None = None,
+    expected: Expected | None = None,
+) -> Received:
+    """Store a stream as a pending blob of the patient, and read its words and pages if it is of a kind that has any.
+
+    `declared` is the media type the sender states. Raises `UnsupportedMedia` when the bytes are something else or the type
+    is not allowed, and what `Blobs.receive` raises. That nothing could be read is told in `extract`, never raised.
+    """
+    tools = parts.documents
+    blob = await parts.blobs.receive(
+        stream,
+        patient=patient,
+        content_type=declared or UNKNOWN,
+        limit=tools.rules.largest,
+        title=title,
+        expected=expected,
+        sniff=lambda head: settled(declared, head, tools.rules),
+    )
+    return Received(blob, await extracted(parts, blob))
+
+
+async def extracted(parts: Parts, blob: Blob) -> Extract:
+    """The words and pages of a blob."""
+    reader = parts.documents.reader
+    if not reader.reads(blob.content_type, blob.size):
+        return Extract("nothing")
+    content = await parts.blobs.open(blob)
+    return await reader.extract(content, blob.content_type)
