@@ -19,6 +19,7 @@ from api.settings import Settings, UnusableSettings
 from api.signatures import Signatures
 from domain.access import Caller, parse_scopes
 from domain.accounts.alerting import tell
+from domain.accounts.erasing import forget_patient
 from domain.accounts.people import People
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
@@ -272,10 +273,12 @@ def findings(opened: Opened, progress: Progress) -> AsyncIterator[Finding]:
 
 
 async def erase(opened: Opened, entry: AuditEntry, *, patient: str, reason: str, progress: Progress) -> Tombstone:
-    """Erase one patient for good; returns when no process can open anything of it any more."""
-    return await erase_patient(
+    """Erase one patient for good, with their account; returns when no process can open anything of it any more."""
+    stone = await erase_patient(
         opened.database, opened.keyring, opened.trail, entry, patient=patient, reason=reason, progress=progress
     )
+    await forget_patient(opened.people, patient)
+    return stone
 
 
 async def rotate(opened: Opened, entry: AuditEntry, progress: Progress) -> bool:

@@ -123,7 +123,7 @@ async def _approve(who: str, roles: tuple[Role, ...] | None, data_dir: Path | No
     async with operating(data_dir) as parts:
         account = await selected(parts.people, who)
         await _record(parts, "user-approve", account)
-        return await managing.approved(parts.people, operator(operator_name()), account, roles)
+        return await managing.approved(parts.people, operator(operator_name(), parts.parts.clock()), account, roles)
 
 
 async def _change(who: str, status: Status, interaction: str, data_dir: Path | None) -> None:
@@ -131,7 +131,7 @@ async def _change(who: str, status: Status, interaction: str, data_dir: Path | N
         account = await selected(parts.people, who)
         await _record(parts, interaction, account)
         changes = managing.Changes(status=status)
-        await managing.changed(parts.people, operator(operator_name()), account, changes)
+        await managing.changed(parts.people, operator(operator_name(), parts.parts.clock()), account, changes)
 
 
 async def _reset_mfa(who: str, data_dir: Path | None) -> None:

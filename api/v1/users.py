@@ -104,6 +104,7 @@ async def shown(service: Service, visit: Visit) -> Outcome:
 
 async def added(service: Service, visit: Visit, body: NewUser) -> Outcome:
     """Invite somebody; the letter lets them choose a password"""
+    _note_profiles(visit, body.profiles)
     applicant = Applicant(email=body.email, first_name=body.first_name, last_name=body.last_name, role=body.role)
     account = await managing.added(
         service.people, visit.caller, applicant, profiles=body.profiles, organizations=body.organizations
@@ -118,6 +119,7 @@ async def changed(service: Service, visit: Visit, body: UserChange) -> Outcome:
     """Change an account: one's own names, or as an administrator anything but one's own roles"""
     account = await _found(service, visit)
     visit.require_match(account.version, required=service.limits.require_if_match)
+    _note_profiles(visit, body.profiles or ())
     changes = Changes(**msgspec.structs.asdict(body))
     return _answer(await managing.changed(service.people, visit.caller, account, changes))
 
@@ -147,6 +149,12 @@ async def factors_cleared(service: Service, visit: Visit) -> Outcome:
     second_factors.require_recent(visit.caller, service.people.clock())
     await second_factors.clear(service.people, account)
     return NOTHING
+
+
+def _note_profiles(visit: Visit, profiles: tuple[str, ...]) -> None:
+    """Who links an account to a record gives access to it: the patient sees that among who saw the record."""
+    patients = tuple(each.partition("/")[2] for each in profiles if each.startswith("Patient/"))
+    visit.concerns(*profiles, patients=patients)
 
 
 async def _found(service: Service, visit: Visit) -> Account:

@@ -6,12 +6,13 @@ from domain.accounts.account import Account
 from domain.accounts.people import People
 from domain.accounts.ports import Letter
 
+_CODE = "\n\nOr give this code where you are asked for it: "
 _END = "\n\nIf you did not expect this letter, you need not do anything.\n"
 
 
 def verification(people: People, account: Account, token: str) -> Letter:
     text = f"Please confirm that this is your address, within three days:\n\n{people.front}/verify-email#{token}"
-    return Letter(account.email, "Please confirm your address", text + _END)
+    return Letter(account.email, "Please confirm your address", text + _CODE + token + _END)
 
 
 def invitation(people: People, account: Account, token: str) -> Letter:
@@ -19,12 +20,12 @@ def invitation(people: People, account: Account, token: str) -> Letter:
         "You have been invited to Chartvault. Choose a password within seven days:\n\n"
         f"{people.front}/reset-password#{token}"
     )
-    return Letter(account.email, "Your invitation", text + _END)
+    return Letter(account.email, "Your invitation", text + _CODE + token + _END)
 
 
 def reset(people: People, account: Account, token: str) -> Letter:
     text = f"Choose a new password within an hour:\n\n{people.front}/reset-password#{token}"
-    return Letter(account.email, "Your request", text + _END)
+    return Letter(account.email, "Your request", text + _CODE + token + _END)
 
 
 def has_account(people: People, email: str) -> Letter:

@@ -1,7 +1,8 @@
 """Accounts as administrators and their owners see and change them: PRODUCT "Users", ACCESS "User account, role grant".
 
 One rule decides each act, from the roles of who asks. Nobody grants a role above their own, nobody changes their own
-roles, an administrator only reaches the accounts of their own organisations, and somebody always remains SUPER_ADMIN.
+roles, an administrator only reaches the accounts of their own organisations, changes of rights need a second factor proven
+a moment ago (`StepUpRequired`), and somebody always remains SUPER_ADMIN.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from domain.accounts.account import STAFF, Account, Status
 from domain.accounts.people import People
 from domain.accounts.ports import AccountQuery
 from domain.accounts.registering import Applicant, invite
+from domain.accounts.second_factors import require_recent
 from domain.errors import Conflict, Forbidden, InvalidFields, NotFound
 
 RANK: dict[Role, int] = {
@@ -88,6 +90,8 @@ async def added(
         if profiles or organizations:
             raise Forbidden("Only an administrator says who somebody is in the records")
     else:
+        if applicant.is_staff or profiles:
+            require_recent(caller, people.clock())
         _require_grantable(caller, [applicant.role])
         _require_own_organizations(caller, organizations)
     require_profiles(profiles)
@@ -99,6 +103,7 @@ async def changed(people: People, caller: Caller, account: Account, changes: Cha
     (`last_super_admin`) for what would leave nobody in charge."""
     if changes.for_administrators:
         require_administrator(caller)
+        require_recent(caller, people.clock())
         if account.id == caller.account:
             raise Forbidden("Nobody changes their own roles", reason="own_roles")
         _require_grantable(caller, account.roles)
@@ -119,6 +124,7 @@ async def approved(people: People, caller: Caller, account: Account, roles: tupl
     Who has not confirmed the address yet waits for that alone.
     """
     require_administrator(caller)
+    require_recent(caller, people.clock())
     if account.status not in ("PENDING_APPROVAL", "PENDING_EMAIL"):
         raise Conflict("This account does not wait for approval", reason="not_pending")
     granted = roles if roles is not None else (*account.roles, *((account.asked,) if account.asked else ()))

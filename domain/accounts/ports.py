@@ -53,6 +53,10 @@ class Accounts(Protocol):
         more."""
         ...
 
+    async def remove(self, account_id: str) -> None:
+        """Remove an account and its credentials, so that nothing tells who it was of."""
+        ...
+
     async def page(self, query: AccountQuery, *, after: str, count: int) -> list[Account]:
         """Up to `count` accounts in the order of their ids, from the first id greater than `after`."""
         ...

@@ -91,6 +91,12 @@ class MongoAccounts:
         if await self._accounts.find_one_and_update(holder, {"$inc": {"vouched": 1}}, session=session) is None:
             raise Conflict(f"Nobody would be {role} any more", reason=f"last_{role.lower()}")
 
+    async def remove(self, account_id: str) -> None:
+        """See `domain.accounts.ports.Accounts.remove`."""
+        async with self._transaction() as session:
+            await self._accounts.delete_one({"_id": account_id}, session=session)
+            await self._credentials.delete_one({"_id": account_id}, session=session)
+
     async def page(self, query: AccountQuery, *, after: str, count: int) -> list[Account]:
         """See `domain.accounts.ports.Accounts.page`."""
         selected: dict[str, Any] = {"_id": {"$gt": after}}

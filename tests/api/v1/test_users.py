@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from pymongo import MongoClient
 
+from domain.accounts.erasing import forget_patient
 from tests.api.v1.clinic import PASSWORD, Clinic, bearer
 
 HERE, THERE = "Organization/here", "Organization/there"
@@ -176,6 +178,42 @@ async def test_second_factors_are_cleared_by_an_administrator_who_has_just_logge
     assert first["enrolmentRequired"] is True
     nurse = await clinic.token("NURSE")
     assert (await clinic.post(f"/users/{person.account.id}/reset-mfa", {}, nurse)).status_code == 403
+
+
+async def test_rights_are_changed_only_by_who_proved_a_second_factor_a_moment_ago(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, person = await clinic.token("SUPER_ADMIN"), await clinic.person("NURSE")
+    invited = {"email": "late@clinic.example", "firstName": "L", "lastName": "T", "role": "DOCTOR"}
+    monkeypatch.setattr("domain.accounts.second_factors.FRESH_SECONDS", -1)
+    for body in ({"roles": ["NURSE", "DOCTOR"]}, {"profiles": ["Patient/1"]}, {"status": "DISABLED"}):
+        answer = await put(clinic, person.account.id, body, admin)
+        assert (answer.status_code, answer.json()["code"]) == (401, "login_again")
+    assert (await clinic.post("/users", invited, admin)).status_code == 401
+    assert (await put(clinic, person.account.id, {"firstName": "Bea"}, admin)).status_code == 200
+
+
+async def test_a_link_to_a_record_is_recorded_as_an_access_to_it(
+    clinic: Clinic, installation: Any, mongo_admin: MongoClient[dict[str, Any]]
+) -> None:
+    admin, person = await clinic.token("SUPER_ADMIN"), await clinic.person("PATIENT")
+    assert (await put(clinic, person.account.id, {"profiles": ["Patient/linked"]}, admin)).status_code == 200
+    (entry,) = mongo_admin[installation.database]["audit"].find({"patients": "linked"})
+    assert (entry["interaction"], entry["targets"]) == ("user-update", [f"User/{person.account.id}", "Patient/linked"])
+
+
+async def test_the_account_of_an_erased_patient_goes_and_a_nurse_who_was_one_stays(clinic: Clinic) -> None:
+    patient = await clinic.person("PATIENT", profiles=("Patient/gone",))
+    nurse = await clinic.person("NURSE", profiles=("Practitioner/1", "Patient/gone"))
+    token = (await clinic.login(patient))["accessToken"]
+    assert await forget_patient(clinic.people, "gone") == 1
+    assert await clinic.people.accounts.find(patient.account.id) is None
+    assert await clinic.people.accounts.credentials(patient.account.id) is None
+    assert (await get(clinic, "/users/me", token)).status_code == 401
+    left = await clinic.people.accounts.find(nurse.account.id)
+    assert left is not None
+    assert left.profiles == ("Practitioner/1",)
+    assert await forget_patient(clinic.people, "gone") == 0
 
 
 async def test_a_program_has_no_account_and_manages_none(clinic: Clinic, installation: Any) -> None:
