@@ -76,13 +76,13 @@ class Authenticator:
             return caller if caller.network == network else msgspec.structs.replace(caller, network=network)
         present = await self._find_session(verified.session, caller.subject)
         if present is None:
-            raise Unauthenticated("The bearer token is of a session that has ended")
+            raise _refused("The bearer token is of a session that has ended")
         return _with_session(caller, present, network)
 
     def _known(self, token: str, network: str | None) -> Verified:
         """What the token proves, from memory (as asked from the network it first came from) or by its signature."""
         if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
-            raise Unauthenticated("The bearer token is not valid")
+            raise _refused()
         digest = hashlib.sha256(token.encode()).digest()
         known = self._cache.get(digest)
         if known is not None and known.until > self._clock():
@@ -90,6 +90,8 @@ class Authenticator:
             return known
         claims, key = self._verified(token)
         session = claims.get("sid") if key.own else None
+        if not isinstance(session, str | None):
+            raise _refused()
         until = min(int(claims["exp"]) + LEEWAY_SECONDS, self._clock() + REMEMBERED_SECONDS)
         verified = Verified(until, _caller(claims, network), session)
         self._remember(digest, verified)
@@ -100,7 +102,7 @@ class Authenticator:
             header = jwt.get_unverified_header(token)
             trusted = self._find_key(header.get("kid", ""))
             if trusted is None or str(header.get("typ", "")).lower() not in _TYPES:
-                raise Unauthenticated("The bearer token is not valid")
+                raise _refused()
             claims: dict[str, Any] = jwt.decode(
                 token,
                 trusted.key,
@@ -111,11 +113,11 @@ class Authenticator:
                 options={"require": _REQUIRED},
             )
         except jwt.ExpiredSignatureError:
-            raise Unauthenticated("The bearer token has expired") from None
+            raise _refused("The bearer token has expired", "token_expired") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError):  # without the cause: it may quote the token
-            raise Unauthenticated("The bearer token is not valid") from None
+            raise _refused() from None
         if not (claims["sub"] and claims["jti"]):  # the audit names both
-            raise Unauthenticated("The bearer token is not valid")
+            raise _refused()
         return claims, trusted
 
     def _remember(self, digest: bytes, verified: Verified) -> None:
@@ -123,6 +125,11 @@ class Authenticator:
         self._cache.move_to_end(digest)
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
+
+
+def _refused(message: str = "The bearer token is not valid", reason: str = "invalid_token") -> Unauthenticated:
+    """A token was shown and proves nothing; without one there is no reason (RFC 6750 section 3.1)."""
+    return Unauthenticated(message, reason=reason)
 
 
 def _caller(claims: Mapping[str, Any], network: str | None) -> Caller:

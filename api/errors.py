@@ -51,7 +51,8 @@ def headers_of(error: errors.DomainError) -> dict[str, str]:
             "www-authenticate": 'Bearer realm="chartvault", error="insufficient_user_authentication", max_age="300"'
         }
     if isinstance(error, errors.Unauthenticated):
-        return {"www-authenticate": 'Bearer realm="chartvault"'}
+        shown = ', error="invalid_token"' if error.reason in ("invalid_token", "token_expired") else ""
+        return {"www-authenticate": f'Bearer realm="chartvault"{shown}'}
     if isinstance(error, errors.Throttled):
         return {"retry-after": str(error.retry_after)}
     if isinstance(error, errors.Unavailable):

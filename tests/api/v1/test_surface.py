@@ -126,7 +126,7 @@ async def test_nobody_is_answered_without_a_token_and_the_refusal_is_recorded(
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert answer.json()["code"] == "unauthenticated"
+    assert answer.json()["code"] == "invalid_token"
     (entry,) = entries()
     assert (entry["subject"], entry["status"]) == ("anonymous", 401)
 
