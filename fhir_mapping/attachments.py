@@ -8,17 +8,18 @@ that whoever describes it again comes to the same owner. Both are ours alone: wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from domain.documents.linking import InlineData, Link
 from domain.errors import InvalidContent
 from domain.identity import FhirJson, ResourceKey, parse_reference
-from fhir_mapping.tables import Element, elements_of
+from fhir_mapping.tables import PRIMITIVES, Element, elements_of
 
 BLOB = "urn:chartvault:blob"
 PATIENT = "urn:chartvault:patient"
 PAGES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Attachment.pages"
-_DEEPEST = 60
+_NO_WAY = frozenset({"Extension", "Resource", "Meta", "Reference", "Identifier", "Narrative"})
 
 
 class Attachments:
@@ -33,9 +34,7 @@ class Attachments:
         if not isinstance(kind, str) or kind == "Binary":
             return []
         return [
-            InlineData(path, node, node["data"])
-            for path, node in _attachments(content, kind, kind, 0)
-            if "data" in node
+            InlineData(path, node, node["data"]) for path, node in _attachments(content, kind, kind) if "data" in node
         ]
 
     def links(self, content: FhirJson) -> list[Link]:
@@ -119,27 +118,45 @@ def _extension(node: Any, url: str, name: str) -> str | None:
     return next((row.get(name) for row in rows if row.get("url") == url), None)
 
 
-def _attachments(node: FhirJson, type_name: str, path: str, depth: int) -> Iterator[tuple[str, FhirJson]]:
+def _attachments(node: FhirJson, type_name: str, path: str) -> Iterator[tuple[str, FhirJson]]:
+    """The Attachments below an object, along the few elements that can lead to one."""
     if type_name == "Attachment":
         yield path, node
         return
-    if depth > _DEEPEST:
-        return
-    elements = _elements(node, type_name)
-    for name, value in node.items():
-        element = elements.get(name)
-        if element is None or type(value) not in (dict, list):
-            continue
+    ways = _ways(type_name)
+    for name in ways.keys() & node.keys():
+        value = node[name]
         rows = value if type(value) is list else (value,)
         for number, row in enumerate(rows):
             if type(row) is dict:
                 place = f"{path}.{name}[{number}]" if type(value) is list else f"{path}.{name}"
-                yield from _attachments(row, element.type, place, depth + 1)
+                kind = str(row.get("resourceType", "")) if name == "contained" else ways[name]
+                yield from _attachments(row, kind, place)
 
 
-def _elements(node: FhirJson, type_name: str) -> Mapping[str, Element]:
-    """The elements of an object; none where its type has none, so nothing in it is an Attachment."""
+@cache
+def _ways(type_name: str) -> Mapping[str, str]:
+    """The elements of a type that can lead to an Attachment, with their types. Extensions do not count: what stands in one
+    is not a document of the resource. (A type may hold itself: an answer's items have answers.)"""
+    return {
+        name: element.type
+        for name, element in _elements(type_name).items()
+        if name == "contained" or _leads(element.type, frozenset())
+    }
+
+
+def _leads(type_name: str, above: frozenset[str]) -> bool:
+    if type_name == "Attachment":
+        return True
+    if type_name in above or type_name in PRIMITIVES or type_name in _NO_WAY:
+        return False
+    inside = above | {type_name}
+    return any(_leads(element.type, inside) for element in _elements(type_name).values())
+
+
+def _elements(type_name: str) -> Mapping[str, Element]:
+    """The elements of a type; none for what is no type."""
     try:
-        return elements_of(str(node.get("resourceType", type_name)))
+        return elements_of(type_name)
     except KeyError:
         return {}

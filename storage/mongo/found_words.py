@@ -50,6 +50,20 @@ def open_found(document: Mapping[str, Any], key: SealingKey, version_name: str) 
     return frozenset(open_sealed(key, _place(version_name), sealed).decode().split("\n"))
 
 
+def is_damaged(document: Mapping[str, Any], keyring: Keyring) -> bool:
+    """Whether sieve and sealed words of a `resources` document, just opened, do not belong together or to it."""
+    if "found" not in document and "found_words" not in document:
+        return False
+    key = keyring.cached(document["key"])
+    if key is None:
+        return False
+    try:
+        words = open_found(document, key, f"{document['_id']}/{document['version']}")
+    except (IntegrityFailure, UnicodeDecodeError):
+        return True
+    return not words or document.get("found") != found_sieve(words, keyring.service.tokens)
+
+
 async def found_of(resources: Collection, keyring: Keyring, stored: Sequence[Stored]) -> list[frozenset[str]]:
     """The words found with each version, in order; none where it is not the newest any more or does not open."""
     names = [str(one.head.key) for one in stored]

@@ -24,6 +24,7 @@ from domain.revision import Description
 from storage.crypto.keys import Keyring
 from storage.crypto.progress import Progress
 from storage.crypto.sealing import open_sealed, place
+from storage.mongo import found_words
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import RESOURCES, REVISIONS, encode_document
 from storage.mongo.findings import Finding
@@ -131,6 +132,8 @@ class _Walk:
             since_facets = examined.newest is not None and examined.newest.facets is not None
             for finding in self._index_findings(examined.key, current, described, since_facets=since_facets):
                 yield finding
+            if found_words.is_damaged(current, self._keyring):
+                yield Finding("index", str(examined.key), "found are not the words that were sealed with it")
 
     async def _versions(
         self, session: AsyncClientSession, low: Bound, high: Bound
