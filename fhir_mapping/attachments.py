@@ -38,15 +38,13 @@ class Attachments:
         ]
 
     def links(self, content: FhirJson) -> list[Link]:
-        """The Attachments of a DocumentReference that point at a Binary of this server."""
+        """The Attachments of the resource that point at a Binary of this server."""
         found: list[Link] = []
-        if content.get("resourceType") != "DocumentReference":
-            return found
-        for number, row in enumerate(content.get("content", ())):
-            node = row.get("attachment", {})
+        kind = content.get("resourceType")
+        for path, node in _attachments(content, kind, kind) if isinstance(kind, str) and kind != "Binary" else ():
             literal = parse_reference(node["url"]) if isinstance(node.get("url"), str) else None
             if literal is not None and literal.key.type == "Binary" and literal.base in (None, self._base):
-                found.append(Link(f"DocumentReference.content[{number}].attachment", node, literal.key))
+                found.append(Link(path, node, literal.key))
         return found
 
     def replaced(self, content: FhirJson) -> list[tuple[str, ResourceKey | None]]:

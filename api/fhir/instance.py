@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from api.fhir import binary
 from api.fhir.exchange import Reply
 from api.fhir.headers import if_match, known, media_type, require_json
 from api.fhir.responses import resource_reply, written_reply
 from api.fhir.service import Call, Service
+from domain.interactions.binaries import inlined
 from domain.interactions.delete import delete as delete_resource
 from domain.interactions.patch import PatchBody
 from domain.interactions.patch import patch as patch_resource
@@ -21,6 +24,9 @@ async def read(service: Service, call: Call) -> Reply:
     if call.type == "Binary":
         return await binary.read(service, call)
     answer = await read_resource(service.parts, call.occasion, call.key, known(call.exchange))
+    if call.exchange.query and answer.content is not None and call.exchange.parameter("_attachments") == "inline":
+        content = await inlined(service.parts, call.occasion, answer.content)
+        answer = msgspec.structs.replace(answer, content=content)
     return resource_reply(call.exchange, answer)
 
 

@@ -34,7 +34,7 @@ class DocumentLinks(Protocol):
         ...
 
     def links(self, content: FhirJson) -> list[Link]:
-        """The Attachments of a DocumentReference that point at a Binary here."""
+        """The Attachments that point at a Binary here."""
         ...
 
     def replaced(self, content: FhirJson) -> list[tuple[str, ResourceKey | None]]:

@@ -14,7 +14,7 @@ import msgspec
 from domain import access
 from domain.blobs import Blob, Span
 from domain.documents.base64_data import decoded, encoded
-from domain.errors import NotAcceptable, NotFound
+from domain.errors import Forbidden, NotAcceptable, NotFound
 from domain.identity import FhirJson, ResourceKey, parse_version
 from domain.interactions.binary_content import binary_of, owner_of, readable
 from domain.interactions.brought import Brought
@@ -75,6 +75,29 @@ async def as_resource(parts: Parts, found: Document) -> bytes:
     if blob.size > parts.documents.inline_bytes:
         raise NotAcceptable(f"A document of {blob.size} bytes is not given as JSON: ask for {blob.content_type}")
     return encode(links.shown(found.content, await encoded(await parts.blobs.open(blob)) if blob.size else None))
+
+
+async def inlined(parts: Parts, occasion: Occasion, content: bytes) -> bytes:
+    """A resource with the documents its Attachments point at as data inside it, those that the caller may read.
+
+    Raises `NotAcceptable` when all of them together are over the limit.
+    """
+    resource = parts.reading.decoded(content)
+    room = parts.documents.inline_bytes
+    for link in parts.documents.links.links(resource):
+        try:
+            found = await document(parts, occasion, link.target)
+        except (NotFound, Forbidden):
+            continue
+        if found.blob is None or not found.blob.size:
+            continue
+        room -= found.blob.size
+        if room < 0:
+            raise NotAcceptable(
+                f"The documents are more than {parts.documents.inline_bytes} bytes: ask for each by its url"
+            )
+        link.node["data"] = await encoded(await parts.blobs.open(found.blob))
+    return encode(resource)
 
 
 class Upload(NamedTuple):

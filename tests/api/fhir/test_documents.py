@@ -349,6 +349,15 @@ async def test_large_photos_move_out_and_small_ones_stay(fhir: httpx.AsyncClient
             assert (await fhir.get(f"/{stored['url']}")).headers["x-security-context"] == "Patient/large"
 
 
+async def test_moved_data_comes_back_when_asked_for(fhir: httpx.AsyncClient) -> None:
+    await patient(fhir)
+    answer = await fhir.post("/DocumentReference", json=reference(contentType="application/pdf", data=base64_of(PDF)))
+    path = f"/DocumentReference/{answer.json()['id']}"
+    assert "data" not in (await fhir.get(path)).json()["content"][0]["attachment"]
+    whole = (await fhir.get(f"{path}?_attachments=inline")).json()["content"][0]["attachment"]
+    assert base64.b64decode(whole["data"]) == PDF
+
+
 async def test_docref_gives_the_patients_documents(fhir: httpx.AsyncClient) -> None:
     await patient(fhir)
     for year in (2020, 2024):
