@@ -29,6 +29,7 @@ from api.gate import Gate
 from api.logs import log
 from api.metrics import observe
 from domain.access import Caller
+from domain.documents.streams import closing
 from domain.errors import DomainError, InvalidRequest, OutcomeUnknown, Unavailable
 from domain.interactions.parts import Occasion, Retryable
 
@@ -178,8 +179,8 @@ async def _send(send: Send, reply: Reply, headers: dict[bytes, bytes], request_i
         return
     if reply.length is not None:
         reply.headers["content-length"] = str(reply.length)
-    pieces = reply.stream or nothing()
-    await send_stream(send, reply.status, reply.headers, pieces, request_id=request_id, head=head)
+    async with closing(reply.stream or nothing()) as pieces:
+        await send_stream(send, reply.status, reply.headers, pieces, request_id=request_id, head=head)
 
 
 async def nothing() -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from domain.errors import Forbidden, InvalidContent, Issue, NotFound
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.binary_content import bring_binary, readable
 from domain.interactions.brought import NOTHING_AROUND, Around, Brought, Facts, NewBinary, facts_of
+from domain.interactions.guarding import seen
 from domain.interactions.parts import Occasion, Parts, opened
 from domain.interactions.receiving import receive
 from domain.revision import Stored
@@ -178,7 +179,7 @@ async def _facts(
 async def _replaced(
     parts: Parts, occasion: Occasion, content: FhirJson, base: Stored | None, around: Around
 ) -> tuple[tuple[Stored, ...], tuple[Issue, ...]]:
-    """What the document replaces and is still current, and a warning for what cannot be marked here.
+    """What the document replaces and is still current, and a warning for what cannot be marked here, or is not seen.
 
     Only a new version that says so marks: what `base` replaced already is left as its author has it by now.
     """
@@ -186,6 +187,8 @@ async def _replaced(
     warnings: list[Issue] = []
     for path, target in parts.documents.links.replaced(content):
         stored = None if target is None else await parts.store.newest(target)
+        if target is not None:
+            stored = await seen(parts, occasion.caller, stored, target)
         if target is None or stored is None or stored.head.deleted:
             warnings.append(Issue("not-found", "What it replaces is not here and was not marked", path, "warning"))
         elif base is None and target not in around.patients:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from domain.blobs import Blob, Expected
 from domain.documents.extracting import Extract
 from domain.documents.media_types import UNKNOWN, settled
+from domain.documents.streams import closing
 from domain.interactions.parts import Parts
 
 
@@ -54,5 +55,5 @@ async def extracted(parts: Parts, blob: Blob) -> Extract:
     reader = parts.documents.reader
     if not reader.reads(blob.content_type, blob.size):
         return Extract("nothing")
-    content = await parts.blobs.open(blob)
-    return await reader.extract(content, blob.content_type)
+    async with closing(await parts.blobs.open(blob)) as content:
+        return await reader.extract(content, blob.content_type)
