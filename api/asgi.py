@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
 from domain.errors import TooLarge, TooSlow
@@ -108,9 +108,14 @@ async def send_stream(
     out = [*SECURITY_HEADERS, (b"x-request-id", request_id.encode("latin-1"))]
     out += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": out})
-    if not head:
-        async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    try:
+        if not head:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        # A stream that is not read to its end holds a connection to the store until it is closed.
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -22,6 +22,7 @@ from api.v1.service import Service as V1Service
 from api.v1.surface import Surface
 from api.v1.table import TABLE
 from api.wiring import Opened
+from fhir_mapping.friendly.documents import Documents
 from fhir_mapping.tables import RESOURCE_TYPES
 
 MB = 1024 * 1024
@@ -78,6 +79,8 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         logins=logins(settings, opened),
         audit=opened.oversight.audit,
         grants=opened.oversight.grants,
+        resolve=opened.policy.resolve,
+        documents=Documents(),
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)

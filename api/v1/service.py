@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from api.logins import Logins
 from api.v1.cursors import Cursors
+from domain.access import Caller
 from domain.accounts.people import People
 from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
+from domain.clinic.documents import DocumentRecords
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
+
+Resolve = Callable[[Caller], Awaitable[Caller]]
+"""Caller to the same with what they may see and do now."""
 
 if TYPE_CHECKING:
     from api.v1.replays import Replays
@@ -42,3 +48,5 @@ class Service(NamedTuple):
     logins: Logins
     audit: Audit
     grants: GrantBook
+    resolve: Resolve
+    documents: DocumentRecords

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.v1 import audit, auth, break_glass, passwords, second_factors, sessions, users
+from api.v1 import audit, auth, break_glass, document_content, documents, passwords, second_factors, sessions, users
 from api.v1.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
@@ -13,4 +13,6 @@ TABLE: tuple[Endpoint, ...] = (
     *users.ENDPOINTS,
     *audit.ENDPOINTS,
     *break_glass.ENDPOINTS,
+    *documents.ENDPOINTS,
+    *document_content.ENDPOINTS,
 )

@@ -1,0 +1,327 @@
+"""Documents of a patient, as people and front ends know them: put in, found, changed, withdrawn.
+
+One document is a DocumentReference with one Binary. The bytes come first (`receiving`), then both resources and the blob are
+published in one write. A new file is a new document that replaces the old one; a withdrawn one stays as entered in error.
+Who may do what is decided by the interactions, as for every other way in. https://hl7.org/fhir/R4/documentreference.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from domain import access
+from domain.blobs import Blob
+from domain.errors import DomainError, Forbidden, Gone, InvalidFields, VersionConflict
+from domain.identity import FhirJson, ResourceKey
+from domain.interactions.binaries import Document, document
+from domain.interactions.bringing import replaced
+from domain.interactions.brought import Brought, NewBinary
+from domain.interactions.carrying import planned_of
+from domain.interactions.guarding import may_see
+from domain.interactions.parts import Answer, Occasion, Parts
+from domain.interactions.read import read
+from domain.interactions.receiving import Received, receive
+from domain.interactions.search import search
+from domain.interactions.update import update
+from domain.interactions.writing import Planned, write_one
+from domain.search import PageKey
+
+KIND = "DocumentReference"
+
+
+class DocumentForm(msgspec.Struct, frozen=True):
+    """What is said of a document. `type` is one of the known kinds, `date` when it was made or what it is about happened,
+    `source` where it comes from (`PHP` is the primary healthcare provider), `author` who wrote it (`Practitioner/1`)."""
+
+    type: str = "other"
+    title: str | None = None
+    date: datetime | None = None
+    description: str | None = None
+    source: str | None = None
+    author: str | None = None
+
+    def __repr__(self) -> str:
+        return f"DocumentForm({self.type})"
+
+
+class DocumentCard(msgspec.Struct, frozen=True):
+    """What is shown of a document. `sha1` is that of its bytes, in hexadecimal."""
+
+    id: str
+    version: int
+    updated_at: datetime
+    patient_id: str | None
+    type: str
+    type_label: str
+    status: str
+    title: str | None = None
+    date: datetime | None = None
+    description: str | None = None
+    source: str | None = None
+    author: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+    sha1: str | None = None
+    pages: int | None = None
+    replaces: str | None = None
+    binary: ResourceKey | None = None
+
+    def __repr__(self) -> str:
+        return f"DocumentCard({self.id})"
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Filters of a list; each narrows. `since` and `until` bound the document's date, `words` are found in it, whole words."""
+
+    patient: str
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    source: str | None = None
+    author: str | None = None
+    words: str | None = None
+    by_type: bool = False
+    all_states: bool = False
+
+
+class DocumentRecords(Protocol):
+    """Cards to resources and back. Implemented by `fhir_mapping.friendly.documents`."""
+
+    def to_fhir(self, form: DocumentForm, *, patient: str, now: datetime, replaces: str | None = None) -> FhirJson:
+        """A current DocumentReference without its document. Raises `InvalidFields` for an unknown type or source."""
+        ...
+
+    def attached(self, content: FhirJson, blob: Blob, binary: ResourceKey, pages: int | None) -> FhirJson:
+        """The same with its document in the Binary."""
+        ...
+
+    def amended(self, content: FhirJson, form: DocumentForm) -> FhirJson:
+        """A stored DocumentReference that says what the form says; its document stays."""
+        ...
+
+    def withdrawn(self, content: FhirJson) -> FhirJson:
+        """The same as entered in error."""
+        ...
+
+    def from_fhir(self, content: FhirJson, *, version: int, updated: datetime) -> DocumentCard:
+        """The card of a stored DocumentReference, whoever wrote it."""
+        ...
+
+    def query(self, wanted: Wanted) -> list[tuple[str, str]]:
+        """The search parameters that select what is wanted. Raises `InvalidFields` for an unknown type or source."""
+        ...
+
+
+class Put(msgspec.Struct, frozen=True):
+    """What came of an upload: the card, and whether the patient's record had that very document already."""
+
+    card: DocumentCard
+    duplicate: bool = False
+    recorded: bool = False
+
+
+async def put(
+    parts: Parts,
+    records: DocumentRecords,
+    occasion: Occasion,
+    patient: ResourceKey,
+    form: DocumentForm,
+    stream: AsyncIterable[bytes],
+    declared: str | None,
+) -> Put:
+    """Receive a document and publish it in the patient's record, once per content.
+
+    Raises what `receiving.receive` raises, `NotFound` for a patient the caller does not see.
+    """
+    access.require(occasion.caller, "c", KIND)
+    records.to_fhir(
+        form, patient=patient.id, now=parts.clock()
+    )  # what is wrong with the form is said before the upload
+    await read(parts, occasion, patient)
+    received = await receive(parts, stream, patient=patient.id, declared=declared, title=form.title)
+    return await publish(parts, records, occasion, form, received)
+
+
+async def publish(
+    parts: Parts, records: DocumentRecords, occasion: Occasion, form: DocumentForm, received: Received
+) -> Put:
+    """Publish a document that has arrived (its blob belongs to a patient), unless the record has it already."""
+    existing = await _duplicate(parts, records, occasion, received.blob)
+    if existing is not None:
+        await parts.blobs.discard([received.blob])
+        return Put(existing, duplicate=True)
+    answer = await _written(parts, records, occasion, form, received, None)
+    return Put(card_of(parts, records, answer), recorded=answer.recorded)
+
+
+async def replace(
+    parts: Parts,
+    records: DocumentRecords,
+    occasion: Occasion,
+    key: ResourceKey,
+    form: DocumentForm,
+    stream: AsyncIterable[bytes],
+    declared: str | None,
+    *,
+    if_match: frozenset[str] | None = None,
+) -> Put:
+    """Publish a new file in place of a document, which becomes superseded in the same write."""
+    access.require(occasion.caller, "u", KIND)
+    old = await card(parts, records, occasion, key, if_match=if_match)
+    if old.patient_id is None:
+        raise InvalidFields("This document belongs to no patient")
+    received = await receive(parts, stream, patient=old.patient_id, declared=declared, title=form.title)
+    answer = await _written(parts, records, occasion, form, received, key)
+    return Put(card_of(parts, records, answer), recorded=answer.recorded)
+
+
+async def _written(
+    parts: Parts,
+    records: DocumentRecords,
+    occasion: Occasion,
+    form: DocumentForm,
+    received: Received,
+    replaces: ResourceKey | None,
+) -> Answer:
+    blob, extract = received
+    key, target = ResourceKey(KIND, parts.new_id()), ResourceKey("Binary", parts.new_id())
+    content = records.to_fhir(
+        form, patient=blob.patient or "", now=parts.clock(), replaces=None if replaces is None else str(replaces)
+    )
+    content = records.attached(content, blob, target, extract.pages)
+    parts.validate.check(content)
+    made = parts.documents.links.binary(
+        {}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=blob.patient
+    )
+    binary = NewBinary(target, made, extract.words, blob.claim(target.at(1)))
+
+    async def plan() -> Planned:
+        superseded, warnings = await replaced(parts, content)
+        brought = Brought(content, extract.words, (binary,), superseded, warnings=warnings)
+        return await planned_of(parts, occasion, key, brought, method="POST", base=None)
+
+    return await write_one(parts, occasion, plan)
+
+
+async def _duplicate(parts: Parts, records: DocumentRecords, occasion: Occasion, blob: Blob) -> DocumentCard | None:
+    """The patient's current document with this content, if there is one that the caller may read."""
+    for each in await parts.blobs.duplicates(blob.sha256, patient=blob.patient):
+        key = parse_version_name(each.resource)
+        if key is None or key.type != "Binary":
+            continue
+        try:
+            found = await document(parts, occasion, key)
+            context = parts.documents.links.context(found.content)
+            if context is not None and context.type == KIND:
+                known = await card(parts, records, occasion, context)
+                if known.status == "current":
+                    return known
+        except DomainError:  # withdrawn, or not the caller's to see
+            continue
+    return None
+
+
+def parse_version_name(name: str | None) -> ResourceKey | None:
+    """The resource of `Type/id/version`."""
+    kind, _, rest = (name or "").partition("/")
+    logical_id, _, version = rest.partition("/")
+    return ResourceKey(kind, logical_id) if kind and logical_id and version else None
+
+
+async def card(
+    parts: Parts,
+    records: DocumentRecords,
+    occasion: Occasion,
+    key: ResourceKey,
+    *,
+    if_match: frozenset[str] | None = None,
+) -> DocumentCard:
+    """The card of a document. Raises `NotFound`, `Gone`, and `VersionConflict` when `if_match` does not hold."""
+    answer = await read(parts, occasion, key)
+    found = card_of(parts, records, answer)
+    if if_match is not None and "*" not in if_match and str(found.version) not in if_match:
+        raise VersionConflict("Somebody changed this since you have read it")
+    return found
+
+
+def card_of(parts: Parts, records: DocumentRecords, answer: Answer) -> DocumentCard:
+    """The card of a version that was read or written."""
+    if answer.head is None or answer.content is None:
+        raise Gone("There is no content")
+    return records.from_fhir(
+        parts.reading.decoded(answer.content), version=answer.head.version, updated=answer.head.recorded
+    )
+
+
+async def bytes_behind(parts: Parts, records: DocumentRecords, occasion: Occasion, key: ResourceKey) -> Document:
+    """The document behind a card, not yet opened. Raises `Gone` for one that was withdrawn."""
+    found = await card(parts, records, occasion, key)
+    if found.status == "entered-in-error":
+        raise Gone("This document was withdrawn")
+    if found.binary is None:
+        raise Gone("The content of this document is not kept here")
+    return await document(parts, occasion, found.binary)
+
+
+async def amend(
+    parts: Parts,
+    records: DocumentRecords,
+    occasion: Occasion,
+    key: ResourceKey,
+    form: DocumentForm,
+    *,
+    if_match: frozenset[str] | None = None,
+) -> Put:
+    """Say something else of a document; its bytes stay."""
+    answer = await read(parts, occasion, key)
+    content = records.amended(parts.reading.decoded(answer.content or b"{}"), form)
+    parts.validate.check(content)
+    written = await update(parts, occasion, key, content, if_match=if_match)
+    return Put(card_of(parts, records, written), recorded=written.recorded)
+
+
+async def withdraw(
+    parts: Parts,
+    records: DocumentRecords,
+    occasion: Occasion,
+    key: ResourceKey,
+    *,
+    if_match: frozenset[str] | None = None,
+) -> Answer:
+    """Mark a document as entered in error: its content is 410 from now on, its history stays."""
+    access.require(occasion.caller, "d", KIND)
+    answer = await read(parts, occasion, key)
+    stored = await parts.store.newest(key)
+    if stored is None or not await may_see(parts, occasion.caller, "d", stored):
+        raise Forbidden("Only the source of a document may withdraw it", reason="not_source")
+    content = records.withdrawn(parts.reading.decoded(answer.content or b"{}"))
+    return await update(parts, acting(occasion, "u", KIND), key, content, if_match=if_match)
+
+
+def acting(occasion: Occasion, right: access.Right, *types: str) -> Occasion:
+    """The same caller with one right more: for what was decided by a rule of this module instead of by the matrix.
+
+    To withdraw is to delete, though it is stored as an update; to share is the right of the source, whatever their role.
+    """
+    rights = {name: frozenset({right, "r", "s"}) for name in types}
+    caller = msgspec.structs.replace(occasion.caller, rights=rights, scopes=(), sight=None)
+    return msgspec.structs.replace(occasion, caller=caller)
+
+
+async def listed(
+    parts: Parts, records: DocumentRecords, occasion: Occasion, wanted: Wanted, *, after: PageKey | None, count: int
+) -> tuple[Sequence[DocumentCard], PageKey | None]:
+    """A page of the documents of a patient, the newest first. Raises `NotFound` for a patient the caller does not see."""
+    await read(parts, occasion, ResourceKey("Patient", wanted.patient))
+    query = parts.search.parse(KIND, [*records.query(wanted), ("_total", "none")], strict=True).query
+    found = await search(parts, occasion, msgspec.structs.replace(query, after=after, count=count))
+    cards = [
+        records.from_fhir(parts.reading.decoded(entry.content), version=entry.head.version, updated=entry.head.recorded)
+        for entry in found.matches
+        if isinstance(entry.content, bytes)
+    ]
+    return cards, found.next
