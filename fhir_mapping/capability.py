@@ -48,11 +48,13 @@ MAX_ADDRESSES = 16
 
 
 class ParameterRow(NamedTuple):
-    """A search parameter as clients see it: `type` is a SearchParamType code, `definition` its canonical URL."""
+    """A search parameter as clients see it: `type` is a SearchParamType code, `definition` its canonical URL, `targets`
+    the types of what can be included by it."""
 
     name: str
     type: str
     definition: str | None = None
+    targets: Sequence[str] = ()
 
 
 class Capabilities:
@@ -72,7 +74,8 @@ class Capabilities:
     ) -> None:
         self._release = release
         self._built = instant(built)
-        self._resources = [_resource(name, parameters.get(name, ())) for name in types]
+        pointing = _pointing(parameters)
+        self._resources = [_resource(name, parameters.get(name, ()), pointing.get(name, ())) for name in types]
         self._bodies: dict[str, bytes] = {}
 
     def body(self, base: str) -> bytes:
@@ -132,7 +135,17 @@ def _security(base: str) -> FhirJson:
     }
 
 
-def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
+def _pointing(parameters: Mapping[str, Sequence[ParameterRow]]) -> dict[str, list[str]]:
+    """For each type the parameters (`Observation:subject`) that may point at it."""
+    found: dict[str, list[str]] = {}
+    for source, rows in parameters.items():
+        for row in rows:
+            for target in row.targets:
+                found.setdefault(target, []).append(f"{source}:{row.name}")
+    return found
+
+
+def _resource(name: str, parameters: Sequence[ParameterRow], pointing: Sequence[str]) -> FhirJson:
     if name == READ_ONLY:
         return _read_only(parameters)
     row: FhirJson = {
@@ -150,8 +163,10 @@ def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
     }
     if parameters:
         row["searchParam"] = [_parameter(parameter) for parameter in parameters]
-        references = [parameter.name for parameter in parameters if parameter.type == "reference"]
+        references = [parameter.name for parameter in parameters if parameter.targets]
         row["searchInclude"] = ["*", *(f"{name}:{code}" for code in references)]
+    if pointing:
+        row["searchRevInclude"] = list(pointing)
     operations = (*EVERY_TYPE, *OPERATIONS.get(name, ()))
     row["operation"] = [{"name": code, "definition": definition} for code, definition in operations]
     return row
@@ -159,14 +174,14 @@ def _resource(name: str, parameters: Sequence[ParameterRow]) -> FhirJson:
 
 def _read_only(parameters: Sequence[ParameterRow]) -> FhirJson:
     """What was recorded: read and searched, never written."""
-    return {
+    row: FhirJson = {
         "type": READ_ONLY,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{READ_ONLY}",
         "interaction": [{"code": "read"}, {"code": "search-type"}],
         "versioning": "no-version",
-        "searchParam": [_parameter(parameter) for parameter in parameters],
         "operation": [{"name": code, "definition": definition} for code, definition in EVERY_TYPE],
     }
+    return row | ({"searchParam": [_parameter(parameter) for parameter in parameters]} if parameters else {})
 
 
 def _parameter(parameter: ParameterRow) -> FhirJson:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from domain.audit import READ_ONLY
 from fhir_mapping.audit_search import PARAMETERS
 from fhir_mapping.capability import Capabilities, ParameterRow
+from fhir_mapping.inclusions import can_include
 from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 
@@ -15,7 +16,11 @@ from fhir_mapping.tables import RESOURCE_TYPES
 def capabilities() -> Capabilities:
     """What this release can do, from the tables it is made of."""
     parameters = {
-        name: [ParameterRow(code, each.kind) for code, each in parameters_of(name).items() if each.indexed]
+        name: [
+            ParameterRow(code, each.kind, targets=each.targets if can_include(each) else ())
+            for code, each in parameters_of(name).items()
+            if each.indexed
+        ]
         for name in RESOURCE_TYPES
     }
     parameters[READ_ONLY] = [ParameterRow(code, kind) for code, kind in PARAMETERS.items()]

@@ -36,6 +36,19 @@ def test_every_r4_type_is_offered_with_its_search_parameters() -> None:
     assert rows["Patient"]["operation"][0]["name"] == "validate"
 
 
+def test_references_are_offered_from_both_ends() -> None:
+    rows = {
+        "Observation": [ParameterRow("subject", "reference", targets=("Patient", "Device"))],
+        "Measure": [ParameterRow("depends-on", "reference")],  # canonical: names no place
+    }
+    body = json.loads(Capabilities(release="0", built=BUILT, parameters=rows).body("http://x"))
+    found = {row["type"]: row for row in body["rest"][0]["resource"]}
+    assert found["Observation"]["searchInclude"] == ["*", "Observation:subject"]
+    assert found["Measure"]["searchInclude"] == ["*"]
+    assert found["Patient"]["searchRevInclude"] == found["Device"]["searchRevInclude"] == ["Observation:subject"]
+    assert "searchRevInclude" not in found["Observation"]
+
+
 def test_codes_are_those_the_specification_allows() -> None:
     (rest,) = statement()["rest"]
     elements = elements_of("CapabilityStatement.rest.resource")
