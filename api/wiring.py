@@ -247,7 +247,7 @@ def parts_of(
         patches=PatchDocuments(),
         clock=now,
         new_id=new_id,
-        reading=ContentReading(settings.fhir_base),
+        reading=ContentReading(settings.fhir_base, custom),
         blobs=blobs,
         documents=document_tools(settings),
     )

@@ -14,8 +14,9 @@ from typing import TypeAlias
 from domain.errors import InvalidRequest, TooCostly
 from domain.search import Condition, Having, IndexTerm, Linked, SearchQuery, term
 from fhir_mapping.compartments import owning_parameter
+from fhir_mapping.inclusions import Known
 from fhir_mapping.search_names import Unknown, parse_name, shown
-from fhir_mapping.search_parameters import SearchParameter, parameters_of
+from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values.forms import PRESENT
 from fhir_mapping.tables import RESOURCE_TYPES
 
@@ -61,7 +62,7 @@ def linked(
     return Linked(code, tuple(queries))
 
 
-def having(parse: Parse, resource_type: str, name: str, value: str, hops: int) -> Having:
+def having(parse: Parse, known: Known, resource_type: str, name: str, value: str, hops: int) -> Having:
     """`_has:Observation:patient:code`: resources of `resource_type` that such an Observation points at.
 
     Raises `InvalidRequest` for what is not of that form, or names a reference that cannot point at the type.
@@ -74,7 +75,7 @@ def having(parse: Parse, resource_type: str, name: str, value: str, hops: int) -
     _, source, code, rest = parts
     if source not in RESOURCE_TYPES:
         raise InvalidRequest(f"'{shown(source)}' is not an R4 resource type", expression="_has")
-    parameter = parameters_of(source).get(code)
+    parameter = known(source).get(code)
     if parameter is None or parameter.kind != "reference":
         raise InvalidRequest(f"'{shown(code)}' is not a reference parameter of {source}", expression="_has")
     if resource_type not in parameter.targets:

@@ -38,6 +38,15 @@ class CustomParameters:
         """The parameter of that code, if searches may use it."""
         return self._filed.get(resource_type, {}).get(code) if (resource_type, code) in self._usable else None
 
+    def known(self, resource_type: str) -> Mapping[str, SearchParameter]:
+        """Every parameter that searches of a type may use: the official ones, and those of one's own."""
+        official = parameters_of(resource_type)
+        own = self._filed.get(resource_type)
+        if not own:
+            return official
+        usable = {code: each for code, each in own.items() if (resource_type, code) in self._usable}
+        return {**usable, **official}
+
     def pending(self, resource_type: str, code: str) -> bool:
         """Whether it is known, but what was there before is not filed yet."""
         return code in self._filed.get(resource_type, {}) and (resource_type, code) not in self._usable

@@ -6,14 +6,20 @@ A bad value is always refused: a client that asks for resources to come along re
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
 from domain.errors import InvalidRequest, TooCostly
 from domain.search import Inclusion
 from fhir_mapping.search_names import shown
-from fhir_mapping.search_parameters import SearchParameter, parameters_of
+from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.tables import RESOURCE_TYPES
 
 NAMES = frozenset({"_include", "_include:iterate", "_revinclude", "_revinclude:iterate"})
 MAX_INCLUSIONS = 30
+
+Known: TypeAlias = Callable[[str], Mapping[str, SearchParameter]]
+"""The parameters of a type by code."""
 
 
 def is_inclusion(name: str) -> bool:
@@ -25,7 +31,7 @@ def is_inclusion(name: str) -> bool:
     return False
 
 
-def inclusion(name: str, value: str) -> Inclusion:
+def inclusion(known: Known, name: str, value: str) -> Inclusion:
     """What one `_include` or `_revinclude` asks for. Raises `InvalidRequest` naming the parameter."""
     code, _, modifier = name.partition(":")
     reverse, iterate = code == "_revinclude", modifier == "iterate"
@@ -35,7 +41,7 @@ def inclusion(name: str, value: str) -> Inclusion:
     wanted, _, target = rest.partition(":")
     if source not in RESOURCE_TYPES:
         raise InvalidRequest(f"'{code}' takes Type:parameter or Type:parameter:Target", code="value", expression=code)
-    parameters = _references(source, wanted)
+    parameters = _references(known(source), wanted)
     if not parameters:
         raise InvalidRequest(
             f"'{shown(wanted)}' is not a reference parameter of {source} to resources here",
@@ -54,12 +60,12 @@ def require_few(inclusions: list[Inclusion]) -> None:
         raise TooCostly(f"A search takes up to {MAX_INCLUSIONS} inclusions", expression="_include")
 
 
-def _references(source: str, wanted: str) -> list[SearchParameter]:
-    known = parameters_of(source)
+def _references(known: Mapping[str, SearchParameter], wanted: str) -> list[SearchParameter]:
     found = known.values() if wanted == "*" else [known[wanted]] if wanted in known else []
-    return [parameter for parameter in found if parameter.kind == "reference" and not _by_url_only(parameter)]
+    return [parameter for parameter in found if can_include(parameter)]
 
 
-def _by_url_only(parameter: SearchParameter) -> bool:
-    """Canonical references name their target by URL, not by a place on this server."""
-    return bool(parameter.types) and parameter.types <= {"canonical", "uri", "Attachment"}
+def can_include(parameter: SearchParameter) -> bool:
+    """Whether it names resources by a place on this server; canonical references name them by URL."""
+    by_url_only = bool(parameter.types) and parameter.types <= {"canonical", "uri", "Attachment"}
+    return parameter.kind == "reference" and not by_url_only

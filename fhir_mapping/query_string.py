@@ -18,13 +18,12 @@ from domain.search import Condition, Inclusion, Listed, ParsedSearch, SearchQuer
 from fhir_mapping.chains import HAS, MAX_HOPS, having, linked
 from fhir_mapping.compartments import types_within, within
 from fhir_mapping.custom_parameters import CustomParameters
-from fhir_mapping.inclusions import inclusion, is_inclusion, require_few
+from fhir_mapping.inclusions import Known, inclusion, is_inclusion, require_few
 from fhir_mapping.keying import keyed
 from fhir_mapping.parameter_conditions import ParameterConditions, require_modifier
 from fhir_mapping.range_paths import is_leading
 from fhir_mapping.scoping import scoped
 from fhir_mapping.search_names import Unknown, parse_name, shown
-from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.search_values.escaping import split
 from fhir_mapping.tables import RESOURCE_TYPES
 
@@ -68,7 +67,7 @@ class QueryStrings:
             raise InvalidRequest("This is not an R4 resource type", code="not-supported")
         if len(pairs) > MAX_PARAMETERS:
             raise TooCostly(f"A search takes up to {MAX_PARAMETERS} parameters")
-        settings = _Settings(resource_type)
+        settings = _Settings(resource_type, self._custom.known)
         conditions: list[Condition] = []
         applied: list[tuple[str, str]] = []
         ignored: list[str] = []
@@ -108,7 +107,7 @@ class QueryStrings:
         return RESOURCE_TYPES
 
     def _has(self, resource_type: str, code: str) -> bool:
-        return code in parameters_of(resource_type) or self._custom.get(resource_type, code) is not None
+        return code in self._custom.known(resource_type)
 
     def types_within(self, kind: str) -> tuple[str, ...]:
         """See `domain.ports.ParseSearch.types_within`."""
@@ -116,11 +115,11 @@ class QueryStrings:
 
     def _condition(self, resource_type: str, name: str, value: str, hops: int) -> Condition:
         if name.startswith(HAS):
-            return having(self._condition, resource_type, name, value, hops)
+            return having(self._condition, self._custom.known, resource_type, name, value, hops)
         if name == "_list":
             return _listed(value)
         code, modifier, chain = parse_name(name)
-        parameter = parameters_of(resource_type).get(code) or self._custom.get(resource_type, code)
+        parameter = self._custom.known(resource_type).get(code)
         if parameter is None:
             if self._custom.pending(resource_type, code):
                 raise Unknown(f"'{shown(code)}' is still being indexed: it finds nothing yet")
@@ -142,8 +141,9 @@ class QueryStrings:
 class _Settings:
     """The result parameters: https://hl7.org/fhir/R4/search.html#return"""
 
-    def __init__(self, resource_type: str) -> None:
+    def __init__(self, resource_type: str, known: Known) -> None:
         self._type = resource_type
+        self._known = known
         self.count = SearchQuery("").count
         self.sort: SortKey = "place"
         self.order: tuple[tuple[str, bool], ...] = ()
@@ -161,7 +161,7 @@ class _Settings:
                 raise InvalidRequest("'_total' takes none, estimate or accurate", code="value", expression="_total")
             self.total = _TOTALS[value]
         elif is_inclusion(name):
-            self.inclusions.append(inclusion(name, value))
+            self.inclusions.append(inclusion(self._known, name, value))
             return True
         elif name in _REFUSED:
             _REFUSED[name](name, value)
@@ -174,13 +174,13 @@ class _Settings:
         if len(keys) > MAX_SORTS:
             raise TooCostly(f"'_sort' takes up to {MAX_SORTS} parameters", expression="_sort")
         for code, _ in keys:
-            parameter = parameters_of(self._type).get(code)
+            parameter = self._known(self._type).get(code)
             if parameter is None or parameter.kind in ("composite", "special") or not parameter.expression:
                 raise Unknown(f"'{shown(code)}' is not a parameter {self._type} can be sorted by")
         (code, descending), *more = keys
         if not more and value in _NATIVE_SORTS:
             self.sort = _NATIVE_SORTS[value]
-        elif not more and is_leading(parameters_of(self._type)[code]):
+        elif not more and is_leading(self._known(self._type)[code]):
             self.sort = "-moment" if descending else "moment"
         else:
             self.order = tuple(keys)

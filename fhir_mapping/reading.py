@@ -6,9 +6,9 @@ index was written, so that `_include` and a chain can never disagree about where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -18,10 +18,11 @@ from domain.reading import CodeSet, Observed, Person
 from domain.search import CodesOf, Inclusion, IndexTerm
 from fhir_mapping import person
 from fhir_mapping.code_sets import code_terms, codes_of
+from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.extraction import Plan
 from fhir_mapping.json_text import parse
 from fhir_mapping.range_paths import leading
-from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.search_values import moments
 from fhir_mapping.search_values.reference import local_reference
 
@@ -32,19 +33,33 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class ContentReading:
     """Implements `domain.ports.ReadContent`. `base` is our own base URL: references under it are ours."""
 
-    def __init__(self, base: str | None = None) -> None:
+    def __init__(self, base: str | None = None, custom: CustomParameters | None = None) -> None:
         self._base = base.rstrip("/") if base else None
+        self._custom = custom or CustomParameters()
+        self._generation = self._custom.generation
+        self._plans: dict[str, Plan[str]] = {}
 
     def references(self, content: bytes, wanted: Sequence[Inclusion]) -> list[ResourceKey]:
         """See `domain.ports.ReadContent.references`."""
         resource: FhirJson = _decode(content)
         found: dict[ResourceKey, None] = {}
-        for codes, value in _references(resource["resourceType"]).values(resource):
+        for codes, value in self._references(resource["resourceType"]).values(resource):
             mine = [each for each in wanted if each.parameters is None or not set(each.parameters).isdisjoint(codes)]
             key = self._key(value) if mine else None
             if key is not None and any(each.target in (None, key.type) for each in mine):
                 found[key] = None
         return list(found)
+
+    def _references(self, resource_type: str) -> Plan[str]:
+        """Reads the references of a type; a reader is the code of a parameter that leads there."""
+        if self._generation != self._custom.generation:
+            self._generation = self._custom.generation
+            self._plans.clear()
+        plan = self._plans.get(resource_type)
+        if plan is None:
+            own = self._custom.filed(resource_type)
+            plan = self._plans[resource_type] = _plan_of((*parameters_of(resource_type).values(), *own))
+        return plan
 
     def codes(self, content: bytes, wanted: CodesOf) -> CodeSet:
         """See `domain.ports.ReadContent.codes`."""
@@ -92,15 +107,19 @@ class ContentReading:
         return person.lookups_of(patient)
 
 
-@cache
-def _references(resource_type: str) -> Plan[str]:
-    """Reads the references of a type; a reader is the code of a parameter that leads there."""
+def _plan_of(parameters: Iterable[SearchParameter]) -> Plan[str]:
     plan: Plan[str] = Plan()
-    for parameter in parameters_of(resource_type).values():
+    for parameter in parameters:
         if parameter.kind == "reference":
+            if parameter.routes is None:
+                plan.add_evaluated(parameter.expression, partial(_named, parameter.code))
             for route in parameter.routes or ():
                 plan.add(route, parameter.code)
     return plan
+
+
+def _named(code: str, _type: str) -> str:
+    return code
 
 
 def _dates(resource: FhirJson) -> list[tuple[Any, Any]]:

@@ -88,6 +88,29 @@ async def test_a_parameter_of_ones_own_finds_what_was_there_and_what_comes(fhir:
     assert (await fhir.get("/Observation/o1/_history")).json()["total"] == 1
 
 
+async def test_a_reference_of_ones_own_is_followed_and_sorted_by_like_an_official_one(fhir: httpx.AsyncClient) -> None:
+    await load(fhir)
+    await ask(fhir, "Observation?_include=Observation:seen-by", 400)
+    for code, kind in (("seen-by", "Observation.performer"), ("via", "Observation.hasMember")):
+        await fhir.put(f"/SearchParameter/own-{code}", json=parameter(code, kind, "reference"))
+    told = parameter("told", "Observation.issued", "date")
+    await fhir.put("/SearchParameter/own-told", json=told)
+    for code in ("seen-by", "via", "told"):
+        await usable(fhir, f"own-{code}")
+    for name, year in (("a1", "2002"), ("a2", "2001"), ("b1", "2003")):
+        stored = (await fhir.get(f"/Observation/{name}")).json()
+        await fhir.put(f"/Observation/{name}", json=stored | {"issued": f"{year}-01-01T00:00:00Z"})
+    await asyncio.sleep(1.2)  # until the process has looked again
+    included = await ask(fhir, "Observation?_id=a1&_include=Observation:seen-by")
+    assert names(included, "include") == ["dr"]
+    assert names(await ask(fhir, "Practitioner?_id=dr&_revinclude=Observation:seen-by"), "include") == ["a1"]
+    assert names(await ask(fhir, "Observation?_id=a2&_include=Observation:via"), "include") == ["a1"]
+    assert names(await ask(fhir, "Practitioner?_has:Observation:seen-by:code=1111-1")) == ["dr"]
+    assert names(await ask(fhir, "Observation?seen-by:Practitioner.name=careful")) == ["a1"]
+    assert names(await ask(fhir, "Observation?_id=a1,a2,b1&_sort=told")) == ["a2", "a1", "b1"]
+    assert names(await ask(fhir, "Observation?_id=a1,a2,b1&_sort=-told")) == ["b1", "a1", "a2"]
+
+
 async def test_a_retired_parameter_has_no_effect_any_more(fhir: httpx.AsyncClient) -> None:
     await load(fhir)
     own = parameter("seen-by", "Observation.performer", "reference")
