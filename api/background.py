@@ -13,19 +13,22 @@ from api.logs import log
 from domain.errors import DomainError
 
 EVERY_SECONDS = 1.0
+_STOP_SECONDS = 1.0
 
 
 @asynccontextmanager
 async def repeated(
-    name: str, action: Callable[[], Awaitable[None]], *, seconds: float = EVERY_SECONDS
+    name: str, action: Callable[[], Awaitable[None]], *, seconds: float | None = None
 ) -> AsyncIterator[None]:
-    """While inside, carry out `action` again and again, `seconds` apart; stopped between two or in the middle of one."""
-    task = asyncio.create_task(_repeat(name, action, seconds))
+    """While inside, carry out `action` again and again, `seconds` apart (`EVERY_SECONDS`); stopped between two or in the
+    middle of one."""
+    task = asyncio.create_task(_repeat(name, action, EVERY_SECONDS if seconds is None else seconds))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():  # what is cancelled may finish what it was at, and would begin again
+            task.cancel()
+            await asyncio.wait([task], timeout=_STOP_SECONDS)
 
 
 async def _repeat(name: str, action: Callable[[], Awaitable[None]], seconds: float) -> None:
