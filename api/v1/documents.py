@@ -20,7 +20,8 @@ from api.v1.multipart_upload import FormFile, boundary_of
 from api.v1.occasions import asked, page_place, page_text
 from api.v1.service import Service
 from domain.clinic import documents
-from domain.clinic.documents import DocumentCard, DocumentForm, Put, Wanted
+from domain.clinic.document_cards import DocumentCard, DocumentForm, Wanted
+from domain.clinic.documents import Put
 from domain.errors import InvalidFields, UnsupportedMedia
 from domain.identity import ResourceKey, parse_etags
 

@@ -11,7 +11,7 @@ from domain.access import Caller
 from domain.accounts.people import People
 from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
-from domain.clinic.documents import DocumentRecords
+from domain.clinic.document_cards import DocumentRecords
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
 

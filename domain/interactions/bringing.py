@@ -90,7 +90,7 @@ async def bring(
         if there is not None:
             _complete(parts, link.path, link.node, there)
             found |= there.words
-    superseded, warnings = await replaced(parts, content, base, around)
+    superseded, warnings = await replaced(parts, occasion, content, base, around)
     return Brought(content, frozenset(found), tuple(binaries), superseded, warnings=warnings)
 
 
@@ -177,7 +177,7 @@ async def _facts(
 
 
 async def replaced(
-    parts: Parts, content: FhirJson, base: Stored | None = None, around: Around = NOTHING_AROUND
+    parts: Parts, occasion: Occasion, content: FhirJson, base: Stored | None = None, around: Around = NOTHING_AROUND
 ) -> tuple[tuple[Stored, ...], tuple[Issue, ...]]:
     """What the document replaces and is still current, and a warning for what cannot be marked here, or is not seen.
 

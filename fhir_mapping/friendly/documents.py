@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from domain.blobs import Blob
-from domain.clinic.documents import DocumentCard, DocumentForm, Wanted
+from domain.clinic.document_cards import DocumentCard, DocumentForm, Wanted
 from domain.errors import InvalidFields
 from domain.identity import FhirJson, ResourceKey, parse_reference
 from fhir_mapping.attachments import PAGES
