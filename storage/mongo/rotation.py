@@ -28,6 +28,7 @@ from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.progress import Progress, unseen
 from storage.crypto.rotation_steps import renew_service_owners, replace_data_key, replace_master_key
 from storage.crypto.vault import NEWEST_SECONDS, Client
+from storage.mongo.blob_rewrapping import rewrap_blobs
 from storage.mongo.client import Database
 from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
@@ -89,6 +90,8 @@ async def reseal_patient(
 ) -> int:
     """Seal the patient's live resources under a new generation of the key, as a new version each. Returns how many.
 
+    The keys of the patient's documents are wrapped under it too.
+
     `entry` is recorded with each batch of versions. Raises `Gone` when the patient was erased.
     """
     owner = patient_owner(patient)
@@ -96,6 +99,7 @@ async def reseal_patient(
     keyring.forget(owner)
     # Others seal with the old generation until they have forgotten it.
     await sleep(keyring.ttl_seconds + MARGIN_SECONDS)
+    await rewrap_blobs(database, keyring, patient, progress)
     done = 0
     stale = {"patient": patient, "deleted": False, "key": {"$ne": newest}}
     while True:

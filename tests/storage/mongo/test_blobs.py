@@ -17,6 +17,7 @@ from domain.errors import Gone, IntegrityFailure, NotFound
 from storage.blobs.local import LocalBlobStore
 from storage.crypto.keys import Keyring
 from storage.memory.blob_store import MemoryBlobStore
+from storage.mongo.blob_rewrapping import rewrap_blobs
 from storage.mongo.blobs import MongoBlobs
 from storage.mongo.client import Database
 from storage.mongo.revisions import MongoRevisionStore
@@ -222,6 +223,33 @@ async def test_a_download_ends_when_the_patient_is_erased_meanwhile(
     with pytest.raises(Gone):
         async for _ in pieces:
             pass
+
+
+async def test_after_a_key_has_leaked_documents_are_under_the_new_one_and_still_open(
+    watched: tuple[MongoBlobs, MemoryBlobStore],
+    data: Database,
+    keyring: Keyring,
+    mongo_admin: MongoClient[dict[str, Any]],
+    database: str,
+) -> None:
+    blobs, _ = watched
+    one, two = await received(blobs, b"one", title="Letter"), await received(blobs, b"two")
+    damaged, other = await received(blobs, b"damaged"), await received(blobs, b"other", patient="p2")
+    records = mongo_admin[database]["blobs"]
+    records.update_one({"_id": damaged.id}, {"$set": {"wrapped": b"nonsense"}})
+    before = {row["_id"]: row for row in records.find()}
+    assert await keyring.stored.add_generation("Patient/p1") == 2
+    keyring.forget("Patient/p1")
+    assert await rewrap_blobs(data, keyring, "p1") == 2
+    after = {row["_id"]: row for row in records.find()}
+    for blob in (one, two):
+        assert after[blob.id]["key"] == "Patient/p1#2"
+        assert after[blob.id]["wrapped"] != before[blob.id]["wrapped"]
+        assert await whole(blobs, blob) in (b"one", b"two")
+        assert await read(blobs, blob) == await whole(blobs, blob)
+    assert (await blobs.stat(one.id, patient="p1")).title == "Letter"
+    assert [after[blob.id] == before[blob.id] for blob in (damaged, other)] == [True, True]
+    assert await rewrap_blobs(data, keyring, "p1") == 0
 
 
 async def test_a_range_reads_only_its_chunks(watched: tuple[MongoBlobs, MemoryBlobStore]) -> None:
