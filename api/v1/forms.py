@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-from api.v1.endpoint import View
+from api.v1.endpoint import Form, View
 from domain.access import Role
 from domain.accounts.account import Account, Status
 from domain.revision import instant
@@ -25,6 +25,23 @@ Date: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Reference: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}$")]
 References: TypeAlias = Annotated[tuple[Reference, ...], Meta(max_length=50)]
 Roles: TypeAlias = Annotated[tuple[Role, ...], Meta(max_length=9)]
+
+
+class ExternalIdForm(Form, frozen=True, kw_only=True):
+    """How another system calls somebody: `{"system": "carepatron", "value": "9917"}`."""
+
+    system: Annotated[str, Meta(min_length=1, max_length=200)]
+    value: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class PreferencesForm(Form, frozen=True, kw_only=True):
+    """A language such as `de-CH`, a time zone such as `Europe/Zurich`."""
+
+    language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$")] | None = None
+    timezone: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+\-]{1,32}(/[A-Za-z0-9_+\-]{1,32}){0,2}$")] | None = None
+
+
+ExternalIds: TypeAlias = Annotated[tuple[ExternalIdForm, ...], Meta(max_length=20)]
 
 
 class UserView(View, frozen=True, kw_only=True):
@@ -45,6 +62,8 @@ class UserView(View, frozen=True, kw_only=True):
     mfa: bool
     profiles: tuple[str, ...]
     organizations: tuple[str, ...]
+    external_ids: tuple[ExternalIdForm, ...]
+    preferences: PreferencesForm
 
 
 def user_view(account: Account) -> UserView:
@@ -64,6 +83,8 @@ def user_view(account: Account) -> UserView:
         mfa=account.second_factor,
         profiles=account.profiles,
         organizations=account.organizations,
+        external_ids=tuple(ExternalIdForm(system=each.system, value=each.value) for each in account.external_ids),
+        preferences=PreferencesForm(language=account.preferences.language, timezone=account.preferences.timezone),
     )
 
 

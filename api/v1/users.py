@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from api.v1.endpoint import NOTHING, Endpoint, Form, Outcome, View, Visit
-from api.v1.forms import Email, Name, References, Roles, UserView, user_view
+from api.v1.forms import Email, ExternalIds, Name, PreferencesForm, References, Roles, UserView, user_view
 from api.v1.service import Service
 from domain.access import Role
 from domain.accounts import managing, second_factors
-from domain.accounts.account import Account, Status
+from domain.accounts.account import Account, ExternalId, Preferences, Status
 from domain.accounts.managing import Changes
 from domain.accounts.ports import AccountQuery
 from domain.accounts.registering import Applicant
@@ -41,7 +40,7 @@ class NewUser(Form, frozen=True, kw_only=True):
 
 
 class UserChange(Form, frozen=True, kw_only=True):
-    """What is left out stays. Roles, status and whom the account stands for are for administrators."""
+    """What is left out stays. Owners change names and preferences; everything else is for administrators."""
 
     first_name: Name | None = None
     last_name: Name | None = None
@@ -49,6 +48,23 @@ class UserChange(Form, frozen=True, kw_only=True):
     status: Status | None = None
     profiles: References | None = None
     organizations: References | None = None
+    external_ids: ExternalIds | None = None
+    preferences: PreferencesForm | None = None
+
+    @property
+    def changes(self) -> Changes:
+        """What is to change, in the domain's words."""
+        ids, liked = self.external_ids, self.preferences
+        return Changes(
+            first_name=self.first_name,
+            last_name=self.last_name,
+            roles=self.roles,
+            status=self.status,
+            profiles=self.profiles,
+            organizations=self.organizations,
+            external_ids=None if ids is None else tuple(ExternalId(each.system, each.value) for each in ids),
+            preferences=None if liked is None else Preferences(liked.language, liked.timezone),
+        )
 
 
 class Approval(Form, frozen=True, kw_only=True):
@@ -116,12 +132,11 @@ async def added(service: Service, visit: Visit, body: NewUser) -> Outcome:
 
 
 async def changed(service: Service, visit: Visit, body: UserChange) -> Outcome:
-    """Change an account: one's own names, or as an administrator anything but one's own roles"""
+    """Change an account: one's own names and preferences, or as an administrator anything but one's own roles"""
     account = await _found(service, visit)
     visit.require_match(account.version, required=service.limits.require_if_match)
     _note_profiles(visit, body.profiles or ())
-    changes = Changes(**msgspec.structs.asdict(body))
-    return _answer(await managing.changed(service.people, visit.caller, account, changes))
+    return _answer(await managing.changed(service.people, visit.caller, account, body.changes))
 
 
 async def disabled(service: Service, visit: Visit) -> Outcome:

@@ -40,6 +40,23 @@ class Standing(NamedTuple):
         return self.status == "ACTIVE"
 
 
+class ExternalId(msgspec.Struct, frozen=True):
+    """How another system calls this person."""
+
+    system: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"ExternalId({self.system})"
+
+
+class Preferences(msgspec.Struct, frozen=True):
+    """How somebody likes to be spoken to: a language (BCP 47) and a time zone (IANA)."""
+
+    language: str | None = None
+    timezone: str | None = None
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A person's account. `profiles` say who they are in the records (`Practitioner/1`, `Patient/7`), `organizations`
     where they work (`Organization/1`). `email` is as written; two that fold to the same text are one."""
@@ -57,6 +74,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     organizations: tuple[str, ...] = ()
     email_verified: bool = False
     second_factor: bool = False
+    external_ids: tuple[ExternalId, ...] = ()
+    preferences: Preferences = Preferences()
     version: int = 1
 
     def __repr__(self) -> str:

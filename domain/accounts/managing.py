@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from domain.access import Caller, Role
-from domain.accounts.account import STAFF, Account, Status
+from domain.accounts.account import STAFF, Account, ExternalId, Preferences, Status
 from domain.accounts.people import People
 from domain.accounts.ports import AccountQuery
 from domain.accounts.registering import Applicant, invite
@@ -29,7 +29,7 @@ RANK: dict[Role, int] = {
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change of an account says; `None` leaves a field as it is. Owners may change names alone."""
+    """What a change of an account says; `None` leaves a field as it is. Owners may change names and preferences."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -37,13 +37,16 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     status: Status | None = None
     profiles: tuple[str, ...] | None = None
     organizations: tuple[str, ...] | None = None
+    external_ids: tuple[ExternalId, ...] | None = None
+    preferences: Preferences | None = None
 
     def __repr__(self) -> str:
         return "Changes(…)"
 
     @property
     def for_administrators(self) -> bool:
-        return any(each is not None for each in (self.roles, self.status, self.profiles, self.organizations))
+        rights = (self.roles, self.status, self.profiles, self.organizations, self.external_ids)
+        return any(each is not None for each in rights)
 
 
 async def own(people: People, caller: Caller) -> Account:
@@ -114,7 +117,7 @@ async def changed(people: People, caller: Caller, account: Account, changes: Cha
             raise InvalidFields("An account is set to ACTIVE or DISABLED", expression="status")
     if changes.status == "ACTIVE" and account.status != "DISABLED":
         return await approved(people, caller, account, changes.roles)
-    given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
+    given = {name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not None}
     return await _stored(people, account, msgspec.structs.replace(account, **given))
 
 

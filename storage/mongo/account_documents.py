@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from domain.accounts.account import Account, Credentials, Standing, folded_words
+from domain.accounts.account import Account, Credentials, ExternalId, Preferences, Standing, folded_words
 from storage.crypto.blind_index import TokenMaker
 from storage.crypto.sealing import SealingKey, open_sealed, place, seal
 from storage.mongo.client import Document
@@ -41,7 +41,7 @@ class AccountDocument(TypedDict, total=False):
     updated: datetime  # plain
     vouched: int  # plain: how often this one stood for a role that another lost, since the last change
     key: str  # plain: id of the key of the field below
-    sealed: bytes  # sealed at "chartvault/1|accounts/<_id>": address, names, what is verified
+    sealed: bytes  # sealed at "chartvault/1|accounts/<_id>": address, names, what other systems call them
 
 
 class CredentialDocument(TypedDict):
@@ -90,6 +90,11 @@ class _Person(msgspec.Struct, array_like=True):
     last_name: str
     email_verified: bool
     second_factor: bool
+    external_ids: tuple[ExternalId, ...] = ()
+    preferences: Preferences = Preferences()
+
+
+_PERSON = _Person.__struct_fields__
 
 
 _person = msgspec.msgpack.Decoder(_Person)
@@ -103,9 +108,7 @@ def name_terms(words: Iterable[str]) -> list[str]:
 
 def account_document(account: Account, *, email: bytes, tokens: TokenMaker, key: SealingKey) -> Document:
     """An account as stored; `email` is the keyed hash of its folded address."""
-    person = _Person(
-        account.email, account.first_name, account.last_name, account.email_verified, account.second_factor
-    )
+    person = _Person(**{name: getattr(account, name) for name in _PERSON})
     words = folded_words(account.first_name, account.last_name)
     plain: dict[str, Any] = {name: getattr(account, name) for name in PLAIN}
     for name in ("roles", "profiles", "organizations"):
@@ -126,7 +129,7 @@ def account_of(document: Document, key: SealingKey) -> Account:
     plain = {name: document[name] for name in PLAIN}
     for name in ("roles", "profiles", "organizations"):
         plain[name] = tuple(plain[name])
-    return Account(id=document["_id"], **plain, **msgspec.structs.asdict(person))
+    return Account(id=document["_id"], **plain, **{name: getattr(person, name) for name in _PERSON})
 
 
 def standing_of(document: Document) -> Standing:

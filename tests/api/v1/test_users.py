@@ -39,6 +39,19 @@ async def test_who_is_no_administrator_sees_and_changes_only_themselves(clinic: 
         assert (await clinic.web.delete(f"/users/{person.account.id}", headers=bearer(token))).status_code == 403
 
 
+async def test_owners_set_preferences_and_administrators_what_other_systems_call_somebody(clinic: Clinic) -> None:
+    person = await clinic.person("PATIENT")
+    token, admin = (await clinic.login(person))["accessToken"], await clinic.token("SUPER_ADMIN")
+    liked = {"language": "de-CH", "timezone": "Europe/Zurich"}
+    assert (await put(clinic, person.account.id, {"preferences": liked}, token)).json()["preferences"] == liked
+    assert (await put(clinic, person.account.id, {"preferences": {"language": "<b>"}}, token)).status_code == 422
+    ids = [{"system": "carepatron", "value": "9917"}]
+    assert (await put(clinic, person.account.id, {"externalIds": ids}, token)).status_code == 403
+    assert (await put(clinic, person.account.id, {"externalIds": ids}, admin)).json()["externalIds"] == ids
+    seen = (await get(clinic, "/users/me", token)).json()["user"]
+    assert (seen["externalIds"], seen["preferences"]) == (ids, liked)
+
+
 @pytest.mark.parametrize("field", ["id", "email", "version", "mfa", "emailVerified", "password", "name", "createdAt"])
 async def test_no_other_field_can_be_set(clinic: Clinic, field: str) -> None:
     person = await clinic.person("PATIENT")
