@@ -23,6 +23,7 @@ from api.v1.surface import Surface
 from api.v1.table import TABLE
 from api.wiring import Opened
 from fhir_mapping.friendly.documents import Documents
+from fhir_mapping.friendly.shares import Shares
 from fhir_mapping.tables import RESOURCE_TYPES
 
 MB = 1024 * 1024
@@ -81,6 +82,7 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         grants=opened.oversight.grants,
         resolve=opened.policy.resolve,
         documents=Documents(),
+        shares=Shares(),
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)

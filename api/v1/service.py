@@ -12,6 +12,7 @@ from domain.accounts.people import People
 from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
 from domain.clinic.document_cards import DocumentRecords
+from domain.clinic.sharing import ShareRecords
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
 
@@ -50,3 +51,4 @@ class Service(NamedTuple):
     grants: GrantBook
     resolve: Resolve
     documents: DocumentRecords
+    shares: ShareRecords

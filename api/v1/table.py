@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from api.v1 import audit, auth, break_glass, document_content, documents, passwords, second_factors, sessions, users
+from api.v1 import (
+    audit,
+    auth,
+    break_glass,
+    document_content,
+    documents,
+    passwords,
+    second_factors,
+    sessions,
+    shares,
+    users,
+)
 from api.v1.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
@@ -15,4 +26,5 @@ TABLE: tuple[Endpoint, ...] = (
     *break_glass.ENDPOINTS,
     *documents.ENDPOINTS,
     *document_content.ENDPOINTS,
+    *shares.ENDPOINTS,
 )
