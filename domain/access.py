@@ -129,12 +129,14 @@ def read_scope(text: str) -> Scope | None:
     found = _SCOPE.fullmatch(f"{head}.{_ALIASES.get(tail, tail)}")
     if found is None or not found["rights"]:
         return None
-    try:
-        filters = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FILTERS)
-    except ValueError:
-        if asked:
+    filters: list[tuple[str, str]] = []
+    if asked:
+        try:
+            filters = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FILTERS)
+        except ValueError:
             return None
-        filters = []
+        if not filters:
+            return None
     level = cast('Literal["system", "user", "patient"]', found["level"])
     return Scope(level, found["type"], frozenset(found["rights"]), tuple(filters))
 

@@ -30,7 +30,7 @@ from domain.search import (
 )
 
 FEW_PATIENTS = 20
-"""Up to so many patients their records are gone through; with more, what a code selects is fewer."""
+"""Up to so many patients (or ids) they are gone through; with more, what a name or a code selects is fewer."""
 
 
 def rank_of(condition: Condition) -> int:
@@ -38,8 +38,8 @@ def rank_of(condition: Condition) -> int:
     match condition:
         case AnyTerm():
             return condition.rank + 10 * condition.negated
-        case IdIn():
-            return 10 * condition.negated
+        case IdIn(ids, negated):
+            return 10 if negated else 0 if len(ids) <= FEW_PATIENTS else 6
         case InRange() | OfPatients():
             return condition.rank
         case AllOf(conditions):

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Sequence
 
+from api.bench.access import access_cells
 from api.bench.bodies import LINKED, Linked, Pairs, Patients, charts, one_field_changed, renamed, with_id
 from api.bench.engine import Cell, Session, Wrong, side_by_side
 from api.bench.growth import growth_cells
@@ -258,15 +259,21 @@ NAMES = (
     "search_obs",
     "search30",
     "growth",
+    "access",
 )
 
 
 def cells_of(
-    names: Sequence[str], bundles: list[tuple[bytes, int]] | None = None, *, filled: bool = False
+    names: Sequence[str],
+    bundles: list[tuple[bytes, int]] | None = None,
+    *,
+    filled: bool = False,
+    practitioner: str | None = None,
 ) -> list[Cell]:
     """Fresh cells for one target, in the order asked for; `bundles` take the place of the made-up charts.
 
-    search30 and growth are several cells each. With `filled`, searches are made of what the target holds already.
+    search30, growth and access are several cells each; `practitioner` is the token that access needs. With `filled`,
+    searches are made of what the target holds already.
     """
     patients = Patients()
     linked = Linked()
@@ -281,4 +288,6 @@ def cells_of(
         "mix": Mix(patients),
     }
     made |= search_cells(Records(filled=filled)) | growth_cells()
+    if any(name.startswith("access") for name in names):
+        made |= access_cells(practitioner)
     return [cell for name in names for own, cell in made.items() if own == name or own.startswith(f"{name}/")]

@@ -45,6 +45,7 @@ class Plan(NamedTuple):
     rounds: int
     bundles: list[tuple[bytes, int]] | None = None
     filled: bool = False
+    practitioner: str | None = None
 
 
 class Target(NamedTuple):
@@ -58,10 +59,12 @@ class Target(NamedTuple):
     def __repr__(self) -> str:
         return f"Target({self.name}, {self.base})"
 
-    def client(self, connections: int) -> Client:
+    def client(self, connections: int, token: str | None = None) -> Client:
+        """A client with the target's token, or with another one."""
         headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
+        token = token or self.token
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         return Client(self.base, headers=headers, connections=connections, seconds=300.0)
 
 
@@ -87,7 +90,7 @@ async def run(
         return calibrations[-1][names[0]]
 
     await ceiling(KINDS)
-    sets = [cells_of(plan.cells, plan.bundles, filled=plan.filled) for _ in targets]
+    sets = [cells_of(plan.cells, plan.bundles, filled=plan.filled, practitioner=plan.practitioner) for _ in targets]
     results: list[Result] = []
     footprints: dict[str, Footprint] = {}
     for together in zip(*sets, strict=True):
@@ -117,7 +120,7 @@ async def _abab(
     for number in range(plan.rounds):
         for target, cell, measured in zip(targets, cells, rounds, strict=True):
             told(f"{cell.name}, {connections} connections, {target.name}, round {number + 1} of {plan.rounds}")
-            async with target.client(connections) as client:
+            async with target.client(connections, getattr(cell, "token", None)) as client:
                 measured.append(
                     await measure(
                         cell, client, connections, warmup=plan.warmup, seconds=plan.seconds, meter=target.meter

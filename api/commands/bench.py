@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 import typer
@@ -33,7 +33,8 @@ def bench(
     cells: Annotated[
         str,
         typer.Option(
-            help="What to measure: create, read, update, crud36, import, tx2, mix, search_name, search_obs, search30, growth."
+            help="What to measure: create, read, update, crud36, import, tx2, mix, "
+            "search_name, search_obs, search30, growth, access."
         ),
     ] = "create,read,update,crud36,import,tx2,search_name,search_obs,search30",
     connections: Annotated[str, typer.Option(help="Connections, each with one request under way.")] = "1,16,64",
@@ -46,6 +47,9 @@ def bench(
     database: Annotated[str, typer.Option(help="Name of that database.")] = "chartvault",
     pids: Annotated[str, typer.Option(help="Processes of --base whose CPU time counts. (default: found by port)")] = "",
     peer_pids: Annotated[str, typer.Option(help="The same for --peer.")] = "",
+    practitioner: Annotated[
+        str | None, typer.Option(envvar="PRACTITIONER_TOKEN", help="Token of Practitioner/bench at --base, for access.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="File for the result, machine-readable.")] = None,
 ) -> None:
     """Measure a server over HTTP. A cell with a single wrong answer is void, and makes the exit code 1."""
@@ -64,10 +68,12 @@ def bench(
 
     async def whole() -> Report:
         async with AsyncExitStack() as stack:
-            ours, uri = await stack.enter_async_context(_given(base, token, pids, mongodb_uri) if base else _own())
-            targets = [ours, _target("peer", peer, peer_token, peer_pids)] if peer else [ours]
+            ours = await stack.enter_async_context(
+                _given(base, token, pids, mongodb_uri, practitioner) if base else _own(names)
+            )
+            targets = [ours.target, _target("peer", peer, peer_token, peer_pids)] if peer else [ours.target]
             with _progress(console) as told:
-                return await _measured(plan, targets, uri, database, told)
+                return await _measured(plan, targets, ours, database, told)
 
     report = uvloop.run(whole())
     for table in tables(report):
@@ -100,11 +106,13 @@ def _progress(console: Console) -> Iterator[Told]:
         yield told
 
 
-async def _measured(plan: Plan, targets: list[Target], uri: str | None, database: str, told: Told) -> Report:
+async def _measured(plan: Plan, targets: list[Target], ours: Measured, database: str, told: Told) -> Report:
     from api.bench.calibration import calibrate
     from api.bench.engine import Wrong
     from api.bench.footprint import Footprint, footprint
     from api.bench.run import run
+
+    uri, plan = ours.mongodb_uri, plan._replace(practitioner=ours.practitioner)
 
     async def ceilings(names: Sequence[str]) -> dict[str, float]:
         return await calibrate(uri or "", names, seconds=min(_CALIBRATION_SECONDS, plan.seconds))
@@ -119,9 +127,20 @@ async def _measured(plan: Plan, targets: list[Target], uri: str | None, database
         raise typer.Exit(_UNUSABLE) from None
 
 
+class Measured(NamedTuple):
+    """A server to measure, the database behind it, and the token of a practitioner, where there are such."""
+
+    target: Target
+    mongodb_uri: str | None
+    practitioner: str | None
+
+
 @asynccontextmanager
-async def _own() -> AsyncIterator[tuple[Target, str | None]]:
+async def _own(names: Sequence[str]) -> AsyncIterator[Measured]:
     """A server of our own over a new data folder that goes with it."""
+    import msgspec
+
+    from api.bench.practitioner import practitioner_token
     from api.bench.processes import CpuMeter
     from api.bench.run import Target
     from api.local_server import started_server
@@ -132,14 +151,17 @@ async def _own() -> AsyncIterator[tuple[Target, str | None]]:
         settings = load_settings(data_dir=Path(folder))
         async with started_server(settings, client="chartvault-bench") as server:
             uri = settings.mongodb_uri or embedded_mongo(settings).attach()
-            yield Target("base", server.base, server.token, CpuMeter([server.pid])), uri
+            known = msgspec.structs.replace(settings, mongodb_uri=uri)
+            asked = any(name.startswith("access") for name in names)
+            token = await practitioner_token(known) if asked else None
+            yield Measured(Target("base", server.base, server.token, CpuMeter([server.pid])), uri, token)
 
 
 @asynccontextmanager
 async def _given(
-    base: str, token: str | None, pids: str, mongodb_uri: str | None
-) -> AsyncIterator[tuple[Target, str | None]]:
-    yield _target("base", base, token, pids), mongodb_uri
+    base: str, token: str | None, pids: str, mongodb_uri: str | None, practitioner: str | None
+) -> AsyncIterator[Measured]:
+    yield Measured(_target("base", base, token, pids), mongodb_uri, practitioner)
 
 
 def _target(name: str, base: str, token: str | None, pids: str) -> Target:

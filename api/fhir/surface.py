@@ -15,9 +15,13 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from api.asgi import Disconnected, Receive, Scope, Send, body_pieces, read_body, send_reply, send_stream
+from api.fhir.ahead import Guesses, answered_ahead
 from api.fhir.binary import may_give_bytes, uploads_bytes
 from api.fhir.exchange import MAX_QUERY, Exchange, Reply
 from api.fhir.headers import require_json_answer
@@ -66,6 +70,7 @@ class FhirSurface:
         self._gate = gate
         self._authenticate = authenticate
         self._resolve = resolve
+        self._guesses = Guesses()
         self._base_url = base_url.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,13 +110,20 @@ class FhirSurface:
                 await self._gate.enter(visit.network, exchange.limits)
             route = find(exchange.method, exchange.segments, self._service.types)
             if not route.public:
-                caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
-                await self._gate.admit(caller, exchange.limits)
-                caller = await with_purpose(
-                    self._service.parts, self._service.grants, exchange, caller, visit.request_id
-                )
-                caller = await self._resolve(caller)
-            reply = await self._handle(route, exchange, caller, visit)
+                guess = self._guesses.of(route, exchange)
+                if guess is not None:
+                    caller, answering = await answered_ahead(
+                        guess,
+                        partial(self._admitted, exchange, visit),
+                        partial(self._handle, route, exchange, visit),
+                    )
+                else:
+                    caller = await self._admitted(exchange, visit)
+                    answering = self._handle(route, exchange, visit, caller)
+                self._guesses.remember(exchange, caller)
+                reply = await answering
+            else:
+                reply = await self._handle(route, exchange, visit, caller)
         except DomainError as error:
             reply = failure_reply(error)
             if isinstance(error, MethodMissing):
@@ -125,7 +137,21 @@ class FhirSurface:
             return reply, interaction
         return await self._recorded(reply, exchange, caller, visit, interaction), interaction
 
-    async def _handle(self, route: Route, exchange: Exchange, caller: Caller, visit: Visit) -> Reply:
+    async def _admitted(self, exchange: Exchange, visit: Visit, guess: Caller | None = None) -> Caller:
+        """Who asks, with what they may see and do now. With a `guess`, both are looked up at once."""
+        early = None if guess is None else asyncio.ensure_future(self._resolve(guess))
+        try:
+            caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
+            await self._gate.admit(caller, exchange.limits)
+            caller = await with_purpose(self._service.parts, self._service.grants, exchange, caller, visit.request_id)
+            if early is not None and guess is not None and caller == msgspec.structs.replace(guess, sight=None):
+                return await early
+            return await self._resolve(caller)
+        finally:
+            if early is not None and not early.done():
+                early.cancel()
+
+    async def _handle(self, route: Route, exchange: Exchange, visit: Visit, caller: Caller) -> Reply:
         limits = self._service.limits
         streams = uploads_bytes(exchange)
         if not streams and not may_give_bytes(exchange):

@@ -5,8 +5,12 @@ Text of a query becomes tokens, ids and numbers here, each under an operator of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
 
 from domain.ranges import MOMENT, Box, hull
 from domain.search import (
@@ -69,9 +73,9 @@ def clause(condition: Condition, resource_type: str, tokens: TokenMaker, *, lead
         case IdIn(ids, negated) if resource_type == ANY_TYPE:
             return {"id": {"$nin" if negated else "$in": list(ids)}}
         case IdIn(ids, negated):
-            return {"_id": {"$nin" if negated else "$in": [f"{resource_type}/{name}" for name in ids]}}
+            return {"_id": _listed(ids, "$nin" if negated else "$in", f"{resource_type}/")}
         case PatientIn(patients):
-            return {"compartments": {"$in": list(patients)}}
+            return {"compartments": _listed(patients)}
         case OfPatients(patients, terms):
             found = _carries("scoped", tokens.tokens(resource_type, terms), leads=leads)
             return found if patients is None else found | {"patient": _one_of(patients)}
@@ -95,6 +99,28 @@ def _carries(field: str, made: Sequence[bytes], *, leads: bool) -> Document:
 
 def _one_of(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else {"$in": list(values)}
+
+
+_LONG = 50
+_MOST_LISTS = 512
+_lists: OrderedDict[tuple[int, str, str], tuple[Collection[str], RawBSONDocument]] = OrderedDict()
+
+
+def _listed(values: Collection[str], operator: str = "$in", prefix: str = "") -> Document | RawBSONDocument:
+    """`{operator: [values]}`. The patients of a practitioner come with every query: they are encoded once, for as long as
+    the very same collection is used. Measured for 1,000 patients: 180 us, kept 2 us."""
+    if len(values) < _LONG:
+        return {operator: [f"{prefix}{value}" for value in values]}
+    key = (id(values), operator, prefix)
+    known = _lists.get(key)
+    if known is None or known[0] is not values:
+        # The collection is kept with it: as long as it is here, no other one can have its identity.
+        known = values, RawBSONDocument(bson.encode({operator: [f"{prefix}{value}" for value in values]}))
+        _lists[key] = known
+        if len(_lists) > _MOST_LISTS:
+            _lists.popitem(last=False)
+    _lists.move_to_end(key)
+    return known[1]
 
 
 def _ranges(tests: Sequence[RangeTest], resource_type: str, tokens: TokenMaker) -> Document:

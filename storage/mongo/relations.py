@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from domain.errors import Unavailable
 from domain.policy.standing import Held
 from domain.ties import Provision, Tie
 from storage.mongo.batching import Job, OneInFlight
@@ -25,6 +26,8 @@ from storage.mongo.oversight_documents import RELATIONS
 
 MOST_ACTORS = 20_000
 """Actors whose ties are kept; a practitioner with 1,000 patients takes about half a megabyte."""
+MOST_COUNTERS = 50_000
+"""Counters of one batch: 64 at most of each actor."""
 OLDEST_SECONDS = 60.0
 """Ties are read again after this long whatever the counters say: background work re-describes without counting."""
 Counts = tuple[tuple[str, int], ...]
@@ -40,7 +43,7 @@ class MongoRelations:
     """Ties from one database, while its context is open; close that before the client."""
 
     def __init__(self, database: Database) -> None:
-        self._counters = database[RELATIONS]
+        self._database = database
         self._resources = database[RESOURCES]
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._batches = OneInFlight[tuple[str, ...], list[tuple[Held, ...]]](self._answer, most=1_000)
@@ -76,10 +79,22 @@ class MongoRelations:
 
     async def _counts(self, actors: Collection[str]) -> dict[str, Counts]:
         found: dict[str, list[tuple[str, int]]] = {}
-        cursor = self._counters.find(
-            {"a": {"$in": list(actors)}}, {"_id": 1, "a": 1, "n": 1}, hint="actor", max_time_ms=READ_MS
+        # As a command in one answer: a fifth less work here than a cursor, on every request of a person.
+        answer = await self._database.command(
+            {
+                "find": RELATIONS,
+                "filter": {"a": {"$in": list(actors)}},
+                "projection": {"_id": 1, "a": 1, "n": 1},
+                "hint": "actor",
+                "singleBatch": True,
+                "batchSize": MOST_COUNTERS,
+                "maxTimeMS": READ_MS,
+            }
         )
-        for row in await cursor.to_list():
+        rows = answer["cursor"]["firstBatch"]
+        if len(rows) == MOST_COUNTERS:
+            raise Unavailable("There are more counters of relations than one answer holds")
+        for row in rows:
             found.setdefault(row["a"], []).append((row["_id"], row["n"]))
         return {actor: tuple(sorted(rows)) for actor, rows in found.items()}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.access import Caller, narrow, parse_scopes, require
+from domain.access import EVERYTHING, NOTHING, Caller, conditional_scopes, knowing, narrow, parse_scopes, require
 from domain.errors import Forbidden
-from domain.search import SearchQuery
+from domain.search import AllOf, AnyOf, NoneOf, PatientIn, SearchQuery, WrittenBy
 
 
 def caller(scopes: str) -> Caller:
@@ -44,3 +44,28 @@ def test_a_search_needs_the_search_right() -> None:
     with pytest.raises(Forbidden):
         narrow(caller("system/Patient.r"), SearchQuery("Patient"))
     assert narrow(caller("system/Patient.s"), SearchQuery("Patient")) == SearchQuery("Patient")
+
+
+def test_partial_scopes_grant_nothing_until_somebody_resolves_them() -> None:
+    scopes = "patient/Observation.rs user/Observation.rs?category=http://x|laboratory"
+    assert parse_scopes(scopes) == {}
+    patient, narrow = conditional_scopes(scopes)
+    assert (patient.level, patient.filters) == ("patient", ())
+    assert (narrow.type, narrow.filters) == ("Observation", (("category", "http://x|laboratory"),))
+    unresolved = Caller("ann", "app", "t1", {}, scopes=(patient, narrow))
+    assert not unresolved.may("r", "Observation")
+
+
+@pytest.mark.parametrize("scope", ["user/Observation.sr", "user/Observation.rs?", "user/Observation.rs?category"])
+def test_a_scope_that_is_not_written_as_it_must_grants_nothing(scope: str) -> None:
+    assert (parse_scopes(scope), conditional_scopes(scope)) == ({}, ())
+
+
+def test_what_a_question_says_of_its_patients_is_not_asked_again() -> None:
+    panel = PatientIn(frozenset({"a", "b"}))
+    assert knowing(panel, frozenset({"a"})) == EVERYTHING
+    assert knowing(panel, frozenset({"a", "z"})) == panel
+    assert knowing(AllOf((panel, WrittenBy("me"))), frozenset({"a"})) == AllOf((WrittenBy("me"),))
+    assert knowing(AnyOf((WrittenBy("me"), panel)), frozenset({"a"})) == EVERYTHING
+    assert knowing(NoneOf((panel,)), frozenset({"a"})) == NOTHING
+    assert knowing(NoneOf((panel,)), frozenset({"z"})) == NoneOf((panel,))
