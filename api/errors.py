@@ -24,6 +24,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.NotSupported: 405,
     errors.UnsupportedMedia: 415,
     errors.NotAcceptable: 406,
+    errors.Quarantined: 423,
     errors.TooLarge: 413,
     errors.TooSlow: 408,
     errors.Throttled: 429,

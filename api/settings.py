@@ -87,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     document_types: Annotated[str, _says("Media types accepted as documents: `application/pdf image/*`.")] = "*/*"
     max_inline_mb: Annotated[int, _says("Largest document given as base64 in JSON, in MB.", ge=1, le=100)] = 10
     max_searched_mb: Annotated[int, _says("Largest document whose words can be searched, in MB.", ge=1, le=512)] = 64
+    clamd: Annotated[str | None, _says("ClamAV daemon that scans documents: `host:port` or a socket's path.")] = None
     reading_seconds: Annotated[Seconds, _says("Time to read the words of a document.")] = 20.0
     transfer_seconds: Annotated[Seconds, _says("Time limit of the upload of one document.")] = 3_600.0
 

@@ -15,6 +15,7 @@
     ├── NotSupported              the interaction does not exist here           ("not-supported")
     ├── UnsupportedMedia          a body in a format that is not read           ("not-supported")
     ├── NotAcceptable             an answer in a format that is not written     ("not-supported")
+    ├── Quarantined               a document with malware in it                 ("security")
     ├── TooLarge                  a body over its limit                         ("too-long")
     ├── TooSlow                   a body that does not arrive in time           ("timeout")
     ├── Throttled                 come back later                               ("throttled")
@@ -128,6 +129,10 @@ class UnsupportedMedia(DomainError):
 
 class NotAcceptable(DomainError):
     code = "not-supported"
+
+
+class Quarantined(DomainError):
+    code = "security"
 
 
 class TooLarge(DomainError):

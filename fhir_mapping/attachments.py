@@ -12,12 +12,14 @@ from functools import cache
 from typing import Any
 
 from domain.documents.linking import InlineData, Link
+from domain.documents.scanning import ScanState
 from domain.errors import InvalidContent
 from domain.identity import FhirJson, ResourceKey, parse_reference
 from fhir_mapping.tables import PRIMITIVES, Element, elements_of
 
 BLOB = "urn:chartvault:blob"
 PATIENT = "urn:chartvault:patient"
+SCAN = "urn:chartvault:scan"
 PAGES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Attachment.pages"
 _NO_WAY = frozenset({"Extension", "Resource", "Meta", "Reference", "Identifier", "Narrative"})
 
@@ -76,8 +78,20 @@ class Attachments:
         """The blob a stored Binary names."""
         return _extension(content.get("_data", {}), BLOB, "valueString")
 
+    def scanned(self, content: FhirJson) -> ScanState:
+        """What is known of malware in the document of a stored Binary."""
+        said = _extension(content.get("_data", {}), SCAN, "valueCode")
+        return "clean" if said == "clean" else "infected" if said == "infected" else "not-scanned"
+
     def binary(
-        self, content: FhirJson, *, media_type: str, blob: str | None, context: str | None, patient: str | None
+        self,
+        content: FhirJson,
+        *,
+        media_type: str,
+        blob: str | None,
+        context: str | None,
+        patient: str | None,
+        scan: ScanState = "not-scanned",
     ) -> FhirJson:
         """A Binary as it is stored: without data, naming its blob and its context."""
         kept = {name: value for name, value in content.items() if name not in ("data", "_data", "securityContext")}
@@ -89,6 +103,8 @@ class Attachments:
                 made["securityContext"]["extension"] = [owner]
         if blob is not None:
             made["_data"] = {"extension": [{"url": BLOB, "valueString": blob}]}
+            if scan != "not-scanned":
+                made["_data"]["extension"].append({"url": SCAN, "valueCode": scan})
         return made
 
     def shown(self, content: FhirJson, data: str | None) -> FhirJson:

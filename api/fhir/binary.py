@@ -6,13 +6,15 @@ browser from running them: a download, unless it is of a kind that is safe to sh
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from api.downloads import Unsatisfiable, part_asked, safety_headers, tag_of
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.headers import JSON_TYPES, http_date, if_match, preference
 from api.fhir.responses import resource_reply, written_reply
 from api.fhir.service import Call, Service
 from domain.blobs import Span
-from domain.errors import InvalidRequest, NotFound
+from domain.errors import InvalidRequest, NotFound, Quarantined
 from domain.identity import ResourceKey, etag, parse_etags, parse_reference
 from domain.interactions import binaries
 from domain.interactions.binaries import Document, Upload
@@ -74,12 +76,13 @@ async def _reply(service: Service, call: Call, found: Document) -> Reply:
     exchange, head = call.exchange, found.answer.head
     tags = exchange.header(b"if-none-match")
     known = parse_etags(tags) if tags is not None else frozenset()
+    binaries.require_harmless(service.parts, found)
     raw = asks_for_bytes(exchange)
     own = {str(head.version)} if head is not None else set()
     if found.blob is not None:
         own.add(found.blob.id)
     if "*" in known or known & own:
-        return _headed(found, Reply(304, head=head), raw=raw)
+        return _headed(service, found, Reply(304, head=head), raw=raw)
     if raw:
         return await _bytes(service, call, found)
     content = await binaries.as_resource(service.parts, found)
@@ -89,7 +92,7 @@ async def _reply(service: Service, call: Call, found: Document) -> Reply:
 async def _bytes(service: Service, call: Call, found: Document) -> Reply:
     exchange, blob = call.exchange, found.blob
     size = blob.size if blob is not None else None
-    reply = _headed(found, Reply(200, head=found.answer.head), raw=True)
+    reply = _headed(service, found, Reply(200, head=found.answer.head), raw=True)
     span: Span | None = None
     if blob is not None and size is not None:
         reply.headers["accept-ranges"] = "bytes"
@@ -108,7 +111,7 @@ async def _bytes(service: Service, call: Call, found: Document) -> Reply:
     return reply
 
 
-def _headed(found: Document, reply: Reply, *, raw: bool) -> Reply:
+def _headed(service: Service, found: Document, reply: Reply, *, raw: bool) -> Reply:
     """The headers of a document; those of its targets for the audit."""
     answer, head = found.answer, found.answer.head
     reply.targets, reply.patients = answer.targets, answer.patients
@@ -118,6 +121,7 @@ def _headed(found: Document, reply: Reply, *, raw: bool) -> Reply:
         context = found.content.get("securityContext", {}).get("reference")
         if context is not None:
             reply.headers["x-security-context"] = context
+    reply.headers["x-malware-scan"] = service.parts.documents.links.scanned(found.content)
     if raw:
         kind = found.blob.content_type if found.blob is not None else found.content.get("contentType", "")
         reply.headers |= safety_headers(kind, found.blob.title if found.blob is not None else None)
@@ -145,7 +149,8 @@ async def written(service: Service, call: Call, answer: Answer) -> Reply:
         shown = encode(service.parts.documents.links.shown(content, None))
         if preference(call.exchange).returns == "representation" and not call.exchange.nested:
             stored = await binaries.document_of(service.parts, answer)
-            shown = await binaries.as_resource(service.parts, stored)
+            with suppress(Quarantined):  # stored all the same, and told by its state
+                shown = await binaries.as_resource(service.parts, stored)
         answer = Answer(answer.status, answer.head, shown, answer.recorded)
     return written_reply(call.exchange, answer)
 

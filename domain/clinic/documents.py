@@ -103,7 +103,7 @@ async def _written(
     received: Received,
     replaces: ResourceKey | None,
 ) -> Answer:
-    blob, extract = received
+    blob, extract, scan = received
     key, target = ResourceKey(KIND, parts.new_id()), ResourceKey("Binary", parts.new_id())
     content = records.to_fhir(
         form, patient=blob.patient or "", now=parts.clock(), replaces=None if replaces is None else str(replaces)
@@ -111,7 +111,7 @@ async def _written(
     content = records.attached(content, blob, target, extract.pages)
     parts.validate.check(content)
     made = parts.documents.links.binary(
-        {}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=blob.patient
+        {}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=blob.patient, scan=scan
     )
     binary = NewBinary(target, made, extract.words, blob.claim(target.at(1)))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from domain.documents.scanning import ScanState
 from domain.identity import FhirJson, ResourceKey
 
 
@@ -49,8 +50,19 @@ class DocumentLinks(Protocol):
         """The id of the blob that a stored Binary names."""
         ...
 
+    def scanned(self, content: FhirJson) -> ScanState:
+        """What is known of malware in the document of a stored Binary."""
+        ...
+
     def binary(
-        self, content: FhirJson, *, media_type: str, blob: str | None, context: str | None, patient: str | None
+        self,
+        content: FhirJson,
+        *,
+        media_type: str,
+        blob: str | None,
+        context: str | None,
+        patient: str | None,
+        scan: ScanState = "not-scanned",
     ) -> FhirJson:
         """A Binary as it is stored. `patient` is the id of the one whose key seals it."""
         ...

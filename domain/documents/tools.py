@@ -7,6 +7,7 @@ from typing import NamedTuple
 from domain.documents.extracting import ReadDocuments
 from domain.documents.linking import DocumentLinks
 from domain.documents.media_types import MediaRules
+from domain.documents.scanning import NoScanner, ScanDocuments
 
 
 class DocumentTools(NamedTuple):
@@ -15,6 +16,7 @@ class DocumentTools(NamedTuple):
 
     reader: ReadDocuments
     links: DocumentLinks
+    scanner: ScanDocuments = NoScanner()
     rules: MediaRules = MediaRules()
     inline_bytes: int = 10 * 1024 * 1024
     kept_bytes: int = 16 * 1024

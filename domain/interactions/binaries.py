@@ -14,7 +14,7 @@ import msgspec
 from domain import access
 from domain.blobs import Blob, Span
 from domain.documents.base64_data import decoded, encoded
-from domain.errors import Forbidden, NotAcceptable, NotFound
+from domain.errors import Forbidden, NotAcceptable, NotFound, Quarantined
 from domain.identity import FhirJson, ResourceKey, parse_version
 from domain.interactions.binary_content import binary_of, owner_of, readable
 from domain.interactions.brought import Brought
@@ -58,9 +58,16 @@ async def _document(parts: Parts, answer: Answer, content: FhirJson) -> Document
     return Document(answer, content, await parts.blobs.stat(blob_id, patient=answer.head.patient))
 
 
+def require_harmless(parts: Parts, found: Document) -> None:
+    """Raise `Quarantined` for a document in which malware was found."""
+    if parts.documents.links.scanned(found.content) == "infected":
+        raise Quarantined("Malware was found in this document: its bytes are given to nobody")
+
+
 async def bytes_of(parts: Parts, found: Document, span: Span | None = None) -> AsyncIterator[bytes]:
     """The bytes of a document or of a part of it. Raises what `Blobs.open` raises before the first of them."""
     if found.blob is not None:
+        require_harmless(parts, found)
         return await parts.blobs.open(found.blob, span)
     if "data" not in found.content:
         raise NotFound("This Binary has no content")
@@ -70,6 +77,7 @@ async def bytes_of(parts: Parts, found: Document, span: Span | None = None) -> A
 async def as_resource(parts: Parts, found: Document) -> bytes:
     """The resource with its data in base64. Raises `NotAcceptable` over the limit: such a document goes out as it is."""
     links, blob = parts.documents.links, found.blob
+    require_harmless(parts, found)
     if blob is None:
         return encode(links.shown(found.content, found.content.get("data")))
     if blob.size > parts.documents.inline_bytes:
@@ -87,7 +95,8 @@ async def inlined(parts: Parts, occasion: Occasion, content: bytes) -> bytes:
     for link in parts.documents.links.links(resource):
         try:
             found = await document(parts, occasion, link.target)
-        except (NotFound, Forbidden):
+            require_harmless(parts, found)
+        except (NotFound, Forbidden, Quarantined):
             continue
         if found.blob is None or not found.blob.size:
             continue

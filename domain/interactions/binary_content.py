@@ -60,7 +60,14 @@ async def bring_binary(
     received = await receive(parts, decoded(data, "Binary.data"), patient=patient, declared=declared)
     same = await _same(parts, base, received)
     if same is not None:
-        made = links.binary(content, media_type=received.blob.content_type, blob=same, context=name, patient=patient)
+        made = links.binary(
+            content,
+            media_type=received.blob.content_type,
+            blob=same,
+            context=name,
+            patient=patient,
+            scan=received.scan,
+        )
         return Brought(made, received.extract.words, facts=facts_of(received))
     return binary_of(parts, content, received, name)
 
@@ -80,7 +87,12 @@ def binary_of(parts: Parts, content: FhirJson, received: Received, context: str 
     """The Binary of a document that has arrived; `content` is what else is said of it."""
     blob = received.blob
     made = parts.documents.links.binary(
-        content, media_type=blob.content_type, blob=blob.id, context=context, patient=blob.patient
+        content,
+        media_type=blob.content_type,
+        blob=blob.id,
+        context=context,
+        patient=blob.patient,
+        scan=received.scan,
     )
     return Brought(made, received.extract.words, blob=received, facts=facts_of(received))
 
@@ -90,12 +102,13 @@ async def _kept(
 ) -> Brought:
     """A Binary without data in the body: it keeps the document it has, as long as its owner stays the same."""
     links, media_type = parts.documents.links, content.get("contentType", "")
-    blob_id: str | None = None
+    blob_id, scan = None, links.scanned({})
     words = frozenset[str]()
     if base is not None and not base.head.deleted and base.head.patient == patient:
-        blob_id = links.blob(parts.reading.decoded(await opened(parts, base)))
+        before = parts.reading.decoded(await opened(parts, base))
+        blob_id, scan = links.blob(before), links.scanned(before)
         (words,) = await parts.store.found([base])
-    made = links.binary(content, media_type=media_type, blob=blob_id, context=context, patient=patient)
+    made = links.binary(content, media_type=media_type, blob=blob_id, context=context, patient=patient, scan=scan)
     return Brought(made, words if blob_id is not None else frozenset())
 
 

@@ -115,7 +115,9 @@ async def _moved_out(
     if node["url"] != str(target):
         await parts.blobs.discard([blob])
         return None, facts
-    made = tools.links.binary({}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=patient)
+    made = tools.links.binary(
+        {}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=patient, scan=received.scan
+    )
     return NewBinary(target, made, facts.words, blob.claim(target.at(1))), facts
 
 
@@ -171,7 +173,12 @@ async def _facts(
         await parts.blobs.open(blob), patient=patient, content_type=blob.content_type, limit=blob.size
     )
     made = parts.documents.links.binary(
-        content, media_type=blob.content_type, blob=moved.id, context=str(key), patient=patient
+        content,
+        media_type=blob.content_type,
+        blob=moved.id,
+        context=str(key),
+        patient=patient,
+        scan=parts.documents.links.scanned(content),
     )
     return facts, [NewBinary(target, made, words, moved.claim(target.at(head.version + 1)), base)]
 

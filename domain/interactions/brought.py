@@ -67,5 +67,5 @@ NOTHING_AROUND = Around()
 
 def facts_of(received: Received) -> Facts:
     """What is known of a document that has just arrived."""
-    blob, extract = received
+    blob, extract = received.blob, received.extract
     return Facts(blob.size, blob.sha1, extract.words, extract.pages)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from domain.blobs import Blob, Expected
 from domain.documents.extracting import Extract
 from domain.documents.media_types import UNKNOWN, settled
+from domain.documents.scanning import NoScanner, ScanState
 from domain.documents.streams import closing
 from domain.interactions.parts import Parts
 
@@ -21,6 +22,7 @@ class Received(NamedTuple):
 
     blob: Blob
     extract: Extract
+    scan: ScanState = "not-scanned"
 
 
 async def receive(
@@ -47,7 +49,16 @@ async def receive(
         expected=expected,
         sniff=lambda head: settled(declared, head, tools.rules),
     )
-    return Received(blob, await extracted(parts, blob))
+    scan = await _scanned(parts, blob)
+    return Received(blob, Extract("unreadable") if scan == "infected" else await extracted(parts, blob), scan)
+
+
+async def _scanned(parts: Parts, blob: Blob) -> ScanState:
+    scanner = parts.documents.scanner
+    if isinstance(scanner, NoScanner) or not blob.size:
+        return "not-scanned"
+    async with closing(await parts.blobs.open(blob)) as content:
+        return await scanner.scan(content, blob.size)
 
 
 async def extracted(parts: Parts, blob: Blob) -> Extract:
