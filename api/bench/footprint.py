@@ -1,15 +1,18 @@
 """What the current resources of a database weigh, and each of their indexes: `collStats`.
 
-https://www.mongodb.com/docs/manual/reference/command/collStats/. Sizes on disk lag behind until a checkpoint: one is made
-first (`fsync`), so that the figure is that of what was stored.
+https://www.mongodb.com/docs/manual/reference/command/collStats/. Sizes on disk are those of the last checkpoint, and the
+program's account may not ask for one: they are read after the minute within which the next one comes.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 from pymongo import AsyncMongoClient
+
+CHECKPOINT_SECONDS = 65.0
 
 
 class Footprint(msgspec.Struct, frozen=True):
@@ -26,9 +29,11 @@ class Footprint(msgspec.Struct, frozen=True):
         return {name: size / count for name, size in {**self.indexes, "all": sum(self.indexes.values())}.items()}
 
 
-async def footprint(mongodb_uri: str, database: str, collection: str = "resources") -> Footprint:
-    """The sizes of a collection now."""
+async def footprint(
+    mongodb_uri: str, database: str, collection: str = "resources", *, wait: float = CHECKPOINT_SECONDS
+) -> Footprint:
+    """The sizes of a collection after the next checkpoint."""
+    await asyncio.sleep(wait)
     async with AsyncMongoClient[dict[str, Any]](mongodb_uri) as client:
-        await client.admin.command("fsync")
         found = await client[database].command("collStats", collection)
         return Footprint(found["count"], found["storageSize"], found["indexSizes"])

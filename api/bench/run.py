@@ -78,7 +78,7 @@ async def run(
 ) -> Report:
     """Carry out the plan; `told` hears each step. A machine drifts: ceilings are measured beside each cell.
 
-    `weigh` tells what the base stores, asked after each cell of growth. Raises `Wrong` when a cell cannot even be prepared.
+    `weigh` tells what the base stores, asked when growth is done. Raises `Wrong` when a cell cannot even be prepared.
     """
     calibrations: list[dict[str, float]] = []
 
@@ -92,7 +92,6 @@ async def run(
     await ceiling(KINDS)
     sets = [cells_of(plan.cells, plan.bundles, filled=plan.filled, practitioner=plan.practitioner) for _ in targets]
     results: list[Result] = []
-    footprints: dict[str, Footprint] = {}
     for together in zip(*sets, strict=True):
         for target, cell in zip(targets, together, strict=True):
             async with target.client(16) as client:
@@ -107,8 +106,11 @@ async def run(
                 Result(cell.name, target.name, connections, cell.counts_resources, tuple(measured), beside)
                 for target, cell, measured in zip(targets, together, rounds, strict=True)
             ]
-        if weigh is not None and together[0].name.startswith("growth/"):
-            footprints[together[0].name] = await weigh()
+    grown = [result.cell for result in results if result.cell.startswith("growth/")]
+    footprints: dict[str, Footprint] = {}
+    if weigh is not None and grown:
+        told("weighing the indexes")
+        footprints[grown[-1]] = await weigh()
     return Report(_conditions(plan, targets), tuple(results), tuple(calibrations), footprints)
 
 
