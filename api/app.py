@@ -6,6 +6,7 @@ storage is opened when the application starts and closed when it stops.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -71,6 +72,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @asynccontextmanager
     async def open_parts(app: Litestar) -> AsyncIterator[None]:
         async with wiring.opened(chosen) as parts:
+            if settings is None:  # a worker of the server, whose process is ours
+                _settle()
             app.state.fhir = surfaces.fhir_surface(chosen, parts)
             app.state.logins = surfaces.logins(chosen, parts)
             app.state.v1 = surfaces.v1_surface(chosen, parts)
@@ -94,6 +97,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     app.front = Front(chosen)
     return app
+
+
+def _settle() -> None:
+    """Take what start-up made (tables of all types) out of garbage collection: going through it stops everybody for tens of
+    milliseconds, and a search that decodes a page of documents must not start a collection by itself."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _problem(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

@@ -28,6 +28,9 @@ from storage.embedded_setup import REPLICA_SET, move_member, set_up
 
 _START_SECONDS = 60.0
 """Longest start seen is the recovery after `kill -9` under load; a healthy one takes about 0.3 s."""
+_EVICTION = "eviction_dirty_target=40,eviction_dirty_trigger=60,eviction_updates_target=20,eviction_updates_trigger=40"
+"""Pages may stay changed in memory until the checkpoint of the minute. By default, with a cache of this size, threads write
+the same pages of the audit's indexes over and over: more than half of the database's work (storage/mongo/DECISIONS.md)."""
 _STOP_SECONDS = 30.0
 _HEALTHY_SECONDS = 5.0
 _RESTART_SECONDS = 0.2
@@ -200,6 +203,7 @@ class EmbeddedMongo:
             *(() if standalone else ("--replSet", REPLICA_SET, "--oplogSize", str(self._oplog_mb))),
             *("--auth", "--keyFile", str(self._folder.keyfile)),
             *("--wiredTigerCacheSizeGB", str(max(self._cache_mb, 256) / 1024)),
+            *("--wiredTigerEngineConfigString", _EVICTION),
             *("--logpath", str(self._folder.log), "--logappend", "--quiet"),
             *("--slowms", "1000000", "--slowOpSampleRate", "0"),  # the log of slow operations would quote documents
             *(part for name, value in parameters.items() for part in ("--setParameter", f"{name}={value}")),
