@@ -105,19 +105,26 @@ def tables(report: Report) -> Sequence[Table]:
 
 
 def slopes(report: Report) -> list[dict[str, Any]]:
-    """growth: p50 at each size against the smallest, per search, target and connections."""
-    found: dict[tuple[str, str, int], list[tuple[int, float]]] = {}
+    """growth: p50 at the largest size against the smallest, per search, target and connections; and the same of the CPU
+    time of a request, which a busy machine disturbs less."""
+    found: dict[tuple[str, str, int], list[tuple[int, float, float | None]]] = {}
     for result in report.results:
         parts = result.cell.split("/")
-        p50 = result.median_of(lambda r: r.p50_ms)
+        p50, cpu = result.median_of(lambda r: r.p50_ms), result.median_of(lambda r: r.cpu_ms)
         if parts[0] == "growth" and not result.void and p50 is not None:
-            found.setdefault((parts[2], result.target, result.connections), []).append((int(parts[1]), p50))
+            found.setdefault((parts[2], result.target, result.connections), []).append((int(parts[1]), p50, cpu))
     return [
-        {"search": search, "target": target, "connections": connections, "p50_ms": dict(points)}
-        | {"slope": points[-1][1] / points[0][1], "people": [points[0][0], points[-1][0]]}
+        {"search": search, "target": target, "connections": connections}
+        | {"people": [size for size, _, _ in points], "p50_ms": [p50 for _, p50, _ in points]}
+        | {"slope": _slope([p50 for _, p50, _ in points]), "cpu_slope": _slope([cpu for _, _, cpu in points])}
         for (search, target, connections), points in found.items()
         if len(points) > 1
     ]
+
+
+def _slope(values: Sequence[float | None]) -> float | None:
+    first, last = values[0], values[-1]
+    return last / first if first and last is not None else None
 
 
 def _grown(report: Report) -> list[Table]:
@@ -125,12 +132,13 @@ def _grown(report: Report) -> list[Table]:
     if not rows:
         return []
     table = Table("search", "target", title="Growth", title_justify="left")
-    for heading in ("conn.", "people", "p50 ms", "slope"):
+    for heading in ("conn.", "people", "p50 ms", "slope", "of CPU-ms"):
         table.add_column(heading, justify="right")
     for row in rows:
-        sizes, times = row["p50_ms"].keys(), row["p50_ms"].values()
-        people, p50 = " / ".join(f"{size:,}" for size in sizes), " / ".join(f"{ms:.1f}" for ms in times)
-        table.add_row(row["search"], row["target"], str(row["connections"]), people, p50, f"{row['slope']:.2f}")
+        people = " / ".join(f"{size:,}" for size in row["people"])
+        p50 = " / ".join(f"{milliseconds:.1f}" for milliseconds in row["p50_ms"])
+        steepness = ("" if row[name] is None else f"{row[name]:.2f}" for name in ("slope", "cpu_slope"))
+        table.add_row(row["search"], row["target"], str(row["connections"]), people, p50, *steepness)
     tables_ = [table]
     if report.footprints:
         last = list(report.footprints.values())[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import pytest
 from rich.console import Console
 
 from api.bench.engine import Round
@@ -56,13 +57,14 @@ def test_a_void_result_shows_no_figure() -> None:
 
 def test_growth_is_told_as_a_slope_and_bytes_per_resource() -> None:
     grown = [
-        Result(f"growth/{size}/search_name", "base", 16, False, (Round(1.0, 100, 200, p50, 9.0, 9.0, 0.5, {}),))
-        for size, p50 in ((1000, 4.0), (100000, 5.0))
+        Result(f"growth/{size}/search_name", "base", 16, False, (Round(1.0, 100, 200, p50, 9.0, 9.0, cpu, {}),))
+        for size, p50, cpu in ((1000, 4.0, 0.5), (100000, 5.0, 0.6))
     ]
     weighed = Footprint(200, 40_000, {"terms": 60_000, "_id_": 20_000})
     found = json.loads(as_json(Report({}, tuple(grown), (), {"growth/100000/search_name": weighed})))
     (slope,) = found["slopes"]
     assert (slope["search"], slope["slope"], slope["people"]) == ("search_name", 1.25, [1000, 100000])
+    assert slope["cpu_slope"] == pytest.approx(1.2)
     per_resource = found["index_bytes_per_resource"]["growth/100000/search_name"]
     assert per_resource == {"terms": 300.0, "_id_": 100.0, "all": 400.0}
     assert found["results"][0]["each"] == 2.0
