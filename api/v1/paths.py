@@ -20,21 +20,27 @@ class Found(NamedTuple):
 
 
 class Paths:
-    """The table by number of segments, paths with fewer parameters first."""
+    """The table: paths without parameters by their text, others by length and first segment, which is never a parameter."""
 
     def __init__(self, table: Sequence[Endpoint]) -> None:
         methods: dict[str, dict[str, Endpoint]] = {}
         for endpoint in table:
             methods.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        self._by_length: dict[int, list[tuple[tuple[str, ...], Mapping[str, Endpoint]]]] = {}
-        for path in sorted(methods, key=lambda path: path.count("{")):
-            segments = tuple(path.split("/")[1:])
-            self._by_length.setdefault(len(segments), []).append((segments, methods[path]))
+        self._literal = {path: Found(endpoints, {}) for path, endpoints in methods.items() if "{" not in path}
+        self._patterns: dict[tuple[int, str], list[tuple[list[str], Mapping[str, Endpoint]]]] = {}
+        for path in sorted(methods.keys() - self._literal.keys(), key=lambda path: path.count("{")):
+            segments = path.split("/")
+            self._patterns.setdefault((len(segments), segments[1]), []).append((segments, methods[path]))
 
     def find(self, path: str) -> Found | None:
         """What answers `path` (still percent-encoded, below the base); `None` when nothing does."""
-        given = path.split("/")[1:]
-        for segments, endpoints in self._by_length.get(len(given), ()):
+        found = self._literal.get(path)
+        if found is not None:
+            return found
+        given = path.split("/")
+        if len(given) < 2:
+            return None
+        for segments, endpoints in self._patterns.get((len(given), given[1]), ()):
             params: dict[str, str] = {}
             for segment, text in zip(segments, given, strict=True):
                 if segment.startswith("{"):
