@@ -206,7 +206,12 @@ async def _send(send: Send, reply: Reply, headers: dict[bytes, bytes], request_i
     if reply.length is not None:
         reply.headers["content-length"] = str(reply.length)
     async with closing(reply.stream or nothing()) as pieces:
-        await send_stream(send, reply.status, reply.headers, pieces, request_id=request_id, head=head)
+        try:
+            await send_stream(send, reply.status, reply.headers, pieces, request_id=request_id, head=head)
+        except DomainError as error:
+            # The length is announced: raising closes the connection, and the client sees that it was not all.
+            log.error("download broken off", request_id=request_id, kind=type(error).__name__)
+            raise
 
 
 async def nothing() -> AsyncIterator[bytes]:

@@ -10,9 +10,15 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import bson
 import httpx
 import pytest
 from litestar import Litestar
+from litestar.exceptions import LitestarException
+from pymongo import MongoClient
+
+from api.settings import Settings
+from domain.errors import IntegrityFailure
 
 SAMPLES = {
     "ccda_1.pdf": ("application/pdf", "wishes"),
@@ -417,3 +423,67 @@ async def test_a_retry_with_the_same_key_and_bytes_stores_once(fhir: httpx.Async
     assert len(paths) == 1
     other = await fhir.post("/Binary", content=b"else", headers={"content-type": "text/plain", **keyed})
     assert other.status_code == 422
+
+
+async def test_nothing_of_a_document_is_readable_where_it_is_kept(
+    fhir: httpx.AsyncClient, settings: Settings, mongo_admin: MongoClient[Json], database: str
+) -> None:
+    """D2: neither bytes, title nor words, in the database or the store."""
+    canaries = ("canarycontent", "canarytitle", "canaryword")
+    await patient(fhir)
+    letter = f"<p>canarycontent canaryword</p>{'x' * 40_000}".encode()
+    body = reference(contentType="text/html", data=base64_of(letter), title="canarytitle.html")
+    answer = await fhir.post("/DocumentReference", json=body)
+    assert answer.status_code == 201, answer.text
+    assert await found(fhir, "DocumentReference?_content=canaryword") == [f"DocumentReference/{answer.json()['id']}"]
+    kept = [path.read_bytes() for path in (settings.data_dir / "blobs").rglob("*") if path.is_file()]
+    assert kept
+    names = " ".join(path.name for path in (settings.data_dir / "blobs").rglob("*"))
+    for collection in mongo_admin[database].list_collection_names():
+        kept += [bson.encode(row) for row in mongo_admin[database][collection].find()]
+    hashes = (hashlib.sha1(letter).digest(), hashlib.sha256(letter).digest(), base64_of(letter)[:40].encode())
+    for needle in (*(word.encode() for word in canaries), *hashes):
+        assert not any(needle in each for each in kept)
+    assert "canary" not in names
+
+
+async def test_a_document_that_was_altered_is_never_served_as_if_it_were_whole(
+    fhir: httpx.AsyncClient, settings: Settings
+) -> None:
+    content = bytes(range(256)) * 8_000
+    path = await raw(fhir, content, "application/octet-stream")
+    (kept,) = [each for each in (settings.data_dir / "blobs").rglob("*") if each.is_file()]
+    altered = bytearray(kept.read_bytes())
+    altered[-40_000] ^= 1
+    kept.write_bytes(altered)
+    with pytest.raises((IntegrityFailure, LitestarException)):
+        await bytes_at(fhir, path)
+    assert (await bytes_at(fhir, path, range="bytes=0-99")).content == content[:100]
+    altered[300] ^= 1
+    kept.write_bytes(altered)
+    assert (await bytes_at(fhir, path)).status_code == 500
+    kept.unlink()
+    assert (await bytes_at(fhir, path)).status_code == 500
+
+
+async def test_a_batch_reads_and_writes_binaries_as_resources(fhir: httpx.AsyncClient) -> None:
+    body = {"resourceType": "Binary", "contentType": "text/plain", "data": base64_of(b"in a batch")}
+    rows = [{"resource": body, "request": {"method": "POST", "url": "Binary"}}]
+    answer = await fhir.post("/", json={"resourceType": "Bundle", "type": "batch", "entry": rows})
+    location = answer.json()["entry"][0]["response"]["location"].split("/fhir/")[1].partition("/_history")[0]
+    rows = [{"request": {"method": "GET", "url": location}}]
+    answer = await fhir.post("/", json={"resourceType": "Bundle", "type": "batch", "entry": rows})
+    assert answer.json()["entry"][0]["resource"]["data"] == base64_of(b"in a batch")
+
+
+async def test_a_document_can_be_patched_and_keeps_its_bytes(fhir: httpx.AsyncClient) -> None:
+    await patient(fhir)
+    answer = await fhir.post(
+        "/DocumentReference", json=reference(contentType="text/plain", data=base64_of(b"lasting words"))
+    )
+    path = f"/DocumentReference/{answer.json()['id']}"
+    patch = [{"op": "replace", "path": "/status", "value": "entered-in-error"}]
+    patched = await fhir.patch(path, json=patch, headers={"content-type": "application/json-patch+json"})
+    assert patched.status_code == 200, patched.text
+    assert (await bytes_at(fhir, f"/{patched.json()['content'][0]['attachment']['url']}")).content == b"lasting words"
+    assert await found(fhir, "DocumentReference?_content=lasting") == [path[1:]]
