@@ -12,6 +12,7 @@ from api.oauth.pending import Choice, Pending
 from api.oauth.service import Service
 from api.oauth.visit import Visit
 from domain.access import Caller, parse_scopes
+from domain.accounts.account import STAFF
 from domain.errors import Forbidden, InvalidRequest, NotFound
 from domain.identity import FhirJson, ResourceKey, parse_id
 from domain.interactions.parts import Occasion
@@ -22,9 +23,9 @@ _MOST = 50
 
 
 async def patients_of(service: Service, visit: Visit, pending: Pending) -> tuple[Choice, ...]:
-    """The patients somebody is or acts for; none for those who are neither, who name one instead."""
+    """The patients somebody is or acts for. None for staff, who name one, even when they are patients here themselves."""
     caller = await _caller(service, visit, pending)
-    if caller is None:
+    if caller is None or not STAFF.isdisjoint(caller.roles):
         return ()
     ids: dict[str, None] = {}
     for profile in caller.profiles[:_MOST]:

@@ -31,7 +31,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 @pytest.fixture(scope="module")
 def two(serve_two: Serve) -> Served:
-    return serve_two(rate_limit_sign_in="0", log_level="error")
+    return serve_two(rate_limit_sign_in="0", log_level="debug")
 
 
 async def in_chromium(address: str, email: str) -> str:
@@ -112,6 +112,10 @@ async def test_fhirclient_completes_a_standalone_launch(
     assert await asyncio.to_thread(app.reauthorize)
     assert app.server.auth.access_token != before
     assert (await asyncio.to_thread(app.server.request_json, f"Patient/{patient}"))["id"] == patient
+    secrets = [before, app.server.auth.access_token, app.server.auth.refresh_token, app.server.auth.code_verifier]
+    secrets += [email, PASSWORD, *parse_qs(urlsplit(called_back).query)["code"]]
+    assert "request" in two.printed
+    assert not [secret for secret in secrets if secret in two.printed]
     done = two.command("clients", "remove", app.app_id)
     assert done.returncode == 0, done.stderr
     with pytest.raises(FHIRUnauthorizedException):

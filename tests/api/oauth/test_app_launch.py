@@ -11,6 +11,9 @@ from typing import Any
 import jwt
 import pytest
 
+from api.oauth.pending import device_cookie
+from api.settings import Settings
+from api.surfaces import oauth_service
 from tests.api.oauth.installation import ORIGIN, Installation
 from tests.api.oauth.people import BACK, FHIR, PASSWORD, App, add, add_patient, add_person, add_to_team, get, parameters
 
@@ -66,7 +69,9 @@ async def test_staff_prove_a_second_factor_and_name_a_patient(installation: Inst
     assert "refresh_token" not in tokens
     assert await get(installation, "/Organization/none", tokens) == 404
     app.scope = "launch/patient patient/*.rs"
-    person = await add_person(installation, "DOCTOR", profiles=("Practitioner/9",), second_factor=True)
+    own = await add_patient(installation, "Doctor")
+    profiles = (f"Patient/{own}", "Practitioner/9")  # who is a patient here too still works with others
+    person = await add_person(installation, "DOCTOR", profiles=profiles, second_factor=True)
     browser = await app.browser().go(app.address())
     await browser.fill(email=person.email, password=PASSWORD)
     await browser.fill(code=person.code)
@@ -166,6 +171,13 @@ async def test_the_cookie_is_for_this_login_alone_and_hidden_from_script(app: Ap
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert f"Path={answer.headers['location'].removeprefix(ORIGIN)}" in cookie
+
+
+def test_over_https_the_cookie_never_travels_in_clear(installation: Installation) -> None:
+    service = oauth_service(Settings(base_url="https://a.example/clinic/fhir"), installation.parts)
+    cookie = device_cookie(service, "secret")
+    assert "Secure" in cookie
+    assert "Path=/clinic/oauth" in cookie
 
 
 async def test_another_browser_cannot_go_on_with_a_login(app: App) -> None:
