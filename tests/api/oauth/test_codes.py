@@ -74,6 +74,7 @@ async def test_of_two_who_come_with_a_code_at_once_nobody_keeps_anything(
         assert len(given) <= 1
         for tokens in given:
             assert await get(installation, WHERE, tokens) == 401
+        assert await installation.parts.sessions.of(person.id) == []
 
 
 async def refresh(installation: Installation, app: App, token: str, **more: str) -> dict[str, str]:
