@@ -73,7 +73,9 @@ def effect_of(rule: Provision, patient: str, party: Party) -> Effect | None:
         return None
     if rule.actors and not any(actor in party.actors for actor in rule.actors):
         return None
-    if rule.purposes and not any(purpose in party.purposes for purpose in rule.purposes):
+    # A purpose is what the caller says it is: none that is said gets around a denial of treatment.
+    said = party.purposes if rule.permit else {*party.purposes, *TREATMENT}
+    if rule.purposes and not any(purpose in said for purpose in rule.purposes):
         return None
     if rule.vague and rule.permit:
         return None

@@ -348,6 +348,19 @@ async def test_a_proxy_sees_what_the_patient_sees_until_the_period_ends(ward: Wa
         assert (await proxy.get(ward.mine["Condition"])).status_code == 404
 
 
+async def test_emergency_access_opens_one_record_and_only_when_it_is_said(ward: Ward) -> None:
+    fresh = msgspec.structs.replace(callers()["DOCTOR"], second_factor_at=time.time())
+    admit(ward.app, {**callers(), "fresh": fresh})
+    said = {"x-purpose-of-use": "BTG", "x-break-glass-reason": "unconscious, no relatives"}
+    async with client_of(ward.app, "fresh") as doctor:
+        assert (await doctor.get("Patient/foreign")).status_code == 404
+        assert (await doctor.get("Patient/foreign", headers=said)).status_code == 200
+        emergency = {"x-purpose-of-use": "BTG"}
+        assert (await doctor.get(ward.theirs["Condition"], headers=emergency)).status_code == 200
+        assert (await doctor.get("Patient/denied", headers=emergency)).status_code == 404
+        assert (await doctor.get(ward.theirs["Condition"])).status_code == 404
+
+
 async def test_scopes_with_parameters_select_and_read_alike(ward: Ward) -> None:
     from domain.access import conditional_scopes
 

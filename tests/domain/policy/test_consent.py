@@ -41,6 +41,12 @@ def test_a_provision_concerns_a_party_by_actor_time_and_purpose(rule: Provision,
     assert (effect_of(rule, "p", DR) is not None) is concerned
 
 
+def test_no_purpose_that_is_said_gets_around_a_denial_of_treatment() -> None:
+    party = DR._replace(purposes=frozenset({"HOPERAT"}))
+    assert effect_of(Provision(permit=False, purposes=("TREAT",)), "p", party) is not None
+    assert effect_of(Provision(permit=True, purposes=("TREAT",)), "p", party) is None
+
+
 def test_an_exception_carves_out_of_what_surrounds_it() -> None:
     inner = Provision(permit=True, actors=("Practitioner/1",), types=("Condition",))
     effect = effect_of(Provision(permit=False, exceptions=(inner,)), "p", DR)
