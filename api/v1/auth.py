@@ -23,7 +23,7 @@ from api.v1.passwords import evenly
 from api.v1.service import Service
 from domain.accounts import signing_in
 from domain.accounts.profiles import give_patient
-from domain.accounts.registering import Applicant, register, verify_email
+from domain.accounts.registering import Applicant, register, verification_done, verify_email
 from domain.accounts.second_factors import Proof, passkey_challenge
 from domain.accounts.signing_in import Place, SecondFactorRequired, SignedIn, WrongLogin
 from domain.errors import InvalidFields
@@ -57,6 +57,7 @@ async def verified(service: Service, visit: Visit, body: TokenForm) -> Outcome:
     visit.concerns(f"User/{proof.account.id}")
     occasion = Occasion(visit.caller, visit.request_id, "verify-email")
     _, written = await give_patient(service.people, service.parts, occasion, proof)
+    await verification_done(service.people, body.token)
     return Outcome(status=204, recorded=written is not None and written.recorded)
 
 

@@ -14,7 +14,7 @@ from domain.accounts.account import STAFF, Account, Credentials, Status
 from domain.accounts.password_rules import LEAST_ALONE, LEAST_WITH_SECOND_FACTOR, require_fit
 from domain.accounts.people import INVITATION_LIFETIME, VERIFY_LIFETIME, People
 from domain.accounts.ports import Ticket
-from domain.errors import Conflict, Gone
+from domain.errors import Conflict, Gone, VersionConflict
 
 
 class Applicant(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,14 +86,30 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 async def verify_email(people: People, token: str) -> Verified:
-    """Take the proof from a letter; who only waited for it is active now. Raises `Gone` for a token that is not good."""
-    ticket = await people.tickets.redeem("verify-email", token)
+    """Take the proof from a letter; who only waited for it is active now. Raises `Gone` for a token that is not good.
+
+    The token stays good until `verification_done`, so that what follows can be tried again when it fails.
+    """
+    ticket = await people.tickets.look("verify-email", token)
     account = await people.accounts.find(ticket.account) if ticket and ticket.account else None
     if ticket is None or account is None or account.status == "DISABLED":
-        raise Gone("This link is not good any more; register again or ask for a new one", reason="token_expired")
-    account = verified(account, people)
-    await people.accounts.replace(account)
+        raise _not_good()
+    if not account.email_verified:
+        account = verified(account, people)
+        try:
+            await people.accounts.replace(account)
+        except VersionConflict:  # the same link was followed twice at once
+            raise _not_good() from None
     return Verified(account, ticket.data.decode() or None)
+
+
+async def verification_done(people: People, token: str) -> None:
+    """The token has done what it was for."""
+    await people.tickets.redeem("verify-email", token)
+
+
+def _not_good() -> Gone:
+    return Gone("This link is not good any more; register again or ask for a new one", reason="token_expired")
 
 
 def verified(account: Account, people: People) -> Account:

@@ -9,6 +9,7 @@ import pytest
 
 from api.settings import Settings
 from api.tokens import mint
+from domain.errors import Unavailable
 from tests.api.v1.clinic import ORIGIN, PASSWORD, Clinic, bearer
 
 
@@ -81,3 +82,24 @@ async def test_of_two_records_none_is_linked_and_one_record_belongs_to_one_accou
     record = await fhir_as("owned@example.org", name=NAME, birthDate="1980-02-03")
     await clinic.person("PATIENT", profiles=(f"Patient/{record}",))
     assert (await me_after_registering(clinic, "owned@example.org", birthDate="1980-02-03"))["patientId"] is None
+
+
+async def test_a_confirmation_that_failed_half_way_can_be_tried_again(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = "again@example.org"
+    form = {"email": email, "password": PASSWORD, "firstName": "Zoë", "lastName": "Berg"}
+    await clinic.post("/auth/register", form)
+    token = await clinic.mailbox.token_to(email)
+
+    async def fail(*_: Any) -> None:
+        raise Unavailable("The database does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("api.v1.auth.give_patient", fail)
+        assert (await clinic.post("/auth/verify-email", {"token": token})).status_code == 503
+    assert (await clinic.post("/auth/verify-email", {"token": token})).status_code == 204
+    assert (await clinic.post("/auth/verify-email", {"token": token})).status_code == 410
+    account = await clinic.people.accounts.by_email(email)
+    assert account is not None
+    assert [each.partition("/")[0] for each in account.profiles] == ["Patient"]
