@@ -6,17 +6,20 @@ One embedded MongoDB per test process (so per xdist worker), in a temporary fold
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import uvloop
 from pymongo import MongoClient
 
 from storage.embedded import EmbeddedMongo
+from tests.witness import leaked, shapes_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -33,6 +36,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"CHARTVAULT_SEED={os.environ['CHARTVAULT_SEED']}")
+
+
+LOGGED = io.BytesIO()
+"""What the program logged since the last test, whatever pytest captures."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> Iterator[None]:
+    """All logs of this process go to `LOGGED`, and to standard error where the command that runs is asked for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "BytesLoggerFactory", lambda _file: lambda *_: structlog.BytesLogger(LOGGED))
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test after which something that was sent stands in what was logged or printed."""
+    report = yield
+    logged, printed = LOGGED.getvalue().decode("utf-8", "replace"), "".join(text for _, text in report.sections)
+    LOGGED.seek(0)
+    LOGGED.truncate()
+    found = leaked(logged + printed)
+    if found and report.outcome == "passed":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: what was sent is in what was logged or printed: {shapes_of(found)}"
+    return report
 
 
 @pytest.fixture(scope="session")

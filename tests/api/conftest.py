@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from litestar import Litestar
 
-from api.app import create_app
+from api.app import Application, create_app
+from api.metrics import exposition
 from api.settings import Settings
 from api.tokens import mint
+from tests.witness import Witness, leaked, shapes_of
 
 BASE = "http://127.0.0.1:8000/fhir"
 
@@ -40,8 +43,12 @@ async def app(settings: Settings) -> AsyncIterator[Litestar]:
 
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[Litestar]:
-    """An application over these settings, while it runs."""
-    app = create_app(settings)
+    """An application over these settings, while it runs. Each of its requests left one audit entry, and no trace of what
+    was sent in errors and metrics (`tests/witness.py`)."""
+    app = create_app(msgspec.structs.replace(settings, log_level="debug"))
+    assert isinstance(app, Application)
+    witness = Witness(app.front)
+    app.front = witness  # type: ignore[assignment]
     running, done = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:  # one task from beginning to end: cancel scopes must be left where they were entered
@@ -57,6 +64,9 @@ async def started(settings: Settings) -> AsyncIterator[Litestar]:
     yield app
     done.set()
     await life
+    witness.compare(settings)
+    found = leaked(exposition().decode())
+    assert not found, f"metrics show what was sent: {shapes_of(found)}"
 
 
 @pytest.fixture
