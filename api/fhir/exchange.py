@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from domain.access import Caller
 from domain.errors import InvalidRequest, TooCostly
 from domain.interactions.parts import Retryable
 from domain.revision import Head
@@ -67,6 +68,8 @@ class Exchange:
         self.body = body
         self.retryable = retryable
         self.nested = nested
+        self.caller: Caller | None = None
+        """Who asks, as soon as that is known: whoever is refused later is recorded by name."""
         self.limits: dict[str, str] = {}
         """What the client is told of its limits."""
         self.form = b""

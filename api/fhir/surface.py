@@ -135,15 +135,16 @@ class FhirSurface:
         interaction = reply.interaction or (route.interaction if route else "unknown")
         if reply.recorded or (route is not None and route.public):
             return reply, interaction
-        return await self._recorded(reply, exchange, caller, visit, interaction), interaction
+        return await self._recorded(reply, exchange, exchange.caller or caller, visit, interaction), interaction
 
     async def _admitted(self, exchange: Exchange, visit: Visit, guess: Caller | None = None) -> Caller:
         """Who asks, with what they may see and do now. With a `guess`, both are looked up at once."""
         early = None if guess is None else asyncio.ensure_future(self._resolve(guess))
         try:
-            caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
+            exchange.caller = caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
             await self._gate.admit(caller, exchange.limits)
             caller = await with_purpose(self._service.parts, self._service.grants, exchange, caller, visit.request_id)
+            exchange.caller = caller
             if early is not None and guess is not None and caller == msgspec.structs.replace(guess, sight=None):
                 return await early
             return await self._resolve(caller)
