@@ -10,8 +10,8 @@ the caller; `self` it is the caller; `any` no relation asked. `none` is a right 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from domain.access import Letter, Role
@@ -206,11 +206,12 @@ _ROWS: Sequence[tuple[str, dict[Role, str]]] = (
 )
 
 
-def rules_for(roles: Collection[Role], letter: Letter, resource_type: str) -> list[Rule]:
+@lru_cache(maxsize=50_000)
+def rules_for(roles: frozenset[Role], letter: Letter, resource_type: str) -> tuple[Rule, ...]:
     """Every rule that gives one of the roles this letter on the type; none means no."""
     cells = _matrix().get(resource_type, {})
     found = [rule for role in sorted(roles) for rule in cells.get(role, ()) if letter in rule.letters]
-    return list(dict.fromkeys(_joined(rule, found) for rule in found))
+    return tuple(dict.fromkeys(_joined(rule, found) for rule in found))
 
 
 def _joined(rule: Rule, rules: Sequence[Rule]) -> Rule:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from domain.access import EVERYTHING, NOTHING, Letter, Scope
+from domain.access import EVERYTHING, NOTHING, Letter, Role, Scope
 from domain.errors import InvalidRequest
 from domain.labels import NEED_GRANT, NEED_TEAM
 from domain.matching import fits
@@ -29,7 +29,7 @@ class PolicySight:
 
     def __init__(
         self,
-        roles: frozenset[str],
+        roles: frozenset[Role],
         standing: Standing | None,
         *,
         rights: Callable[[Letter, str], bool],
@@ -49,8 +49,8 @@ class PolicySight:
     def may(self, letter: Letter, resource_type: str) -> bool:
         return self.standing is None or bool(self.rules(letter, resource_type))
 
-    def rules(self, letter: Letter, resource_type: str) -> list[Rule]:
-        return rules_for(self._roles, letter, resource_type)  # type: ignore[arg-type]
+    def rules(self, letter: Letter, resource_type: str) -> tuple[Rule, ...]:
+        return rules_for(self._roles, letter, resource_type)
 
     def conditions(self, letter: Letter, resource_type: str) -> tuple[Condition, ...]:
         scope = self.scope(letter, resource_type)
