@@ -65,7 +65,7 @@ class ParameterConditions:
         if not parameter.indexed:
             return None
         if parameter.code in ("_text", "_content"):
-            return any_of([words.asked(parameter.code, value) for value in values])
+            return any_of([words.asked(parameter, value) for value in values])
         if modifier == "text":
             return any_of([words.text_asked(parameter, value) for value in values])
         if modifier in ("in", "not-in", "above", "below") and parameter.kind == "token":

@@ -84,12 +84,18 @@ def start_of(word: str) -> str:
     return f"{word[:START]}~"
 
 
-def asked(code: str, value: str) -> Condition:
-    """`_text` and `_content`: all words. Raises `InvalidRequest` for a value without any."""
+def asked(parameter: SearchParameter, value: str) -> Condition:
+    """`_text` and `_content`: all words. Raises `InvalidRequest` for a value without any.
+
+    `_content` asks for the words of documents too; not of a Binary, which is seen by who sees its context, and an index
+    cannot tell who that is.
+    """
+    code = parameter.code
     words = split(unescape(value))
     if not words:
         raise InvalidRequest(f"'{code}' was given no word", code="value", expression=code)
-    return AllOf((Words(tuple(dict.fromkeys(words)), found=code == "_content"), Opened(code, None, (value,))))
+    found = code == "_content" and parameter.resource_type != "Binary"
+    return AllOf((Words(tuple(dict.fromkeys(words)), found=found), Opened(code, None, (value,))))
 
 
 def text_asked(parameter: SearchParameter, value: str) -> Condition:
