@@ -22,6 +22,8 @@ from domain.errors import NotFound, Unavailable
 from storage.blobs.naming import probed, require_name
 
 _PAGE = 1_000
+_BATCH = 512 * 1024
+"""Bytes written in one go: each turn of a thread costs 0.1 ms, on a busy machine ten times that."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -34,15 +36,20 @@ class LocalBlobStore:
         self._folder = folder
 
     async def put(self, name: str, pieces: AsyncIterable[bytes]) -> int:
-        path, size = self._path(name), 0
+        path, size, written = self._path(name), 0, 0
         with _translated("store"):
             file = await asyncio.to_thread(_created, path)
         try:
+            waiting: list[bytes] = []
             async for piece in pieces:  # what the source raises is not ours to translate
-                with _translated("store"):
-                    await asyncio.to_thread(_write, file, piece)
+                waiting.append(piece)
                 size += len(piece)
+                if size - written >= _BATCH:
+                    with _translated("store"):
+                        await asyncio.to_thread(_write, file, waiting)
+                    waiting, written = [], size
             with _translated("store"):
+                await asyncio.to_thread(_write, file, waiting)
                 await asyncio.to_thread(_sync, file, path, size)
         finally:
             os.close(file)
@@ -95,10 +102,11 @@ def _created(path: Path) -> int:
         return os.open(path, flags, 0o600)
 
 
-def _write(file: int, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(file, view) :]
+def _write(file: int, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(file, view) :]
 
 
 def _sync(file: int, path: Path, size: int) -> None:

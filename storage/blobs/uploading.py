@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 PART = 5 * 1024 * 1024
 """Bytes of a part: the smallest that S3 allows, so that a slow line can send one within the read timeout. An object has at
 most 10,000 parts: 50 GB."""
-_WAITING = 4
+_WAITING = 16
 
 
 class Feed:
