@@ -69,6 +69,24 @@ async def test_one_request_of_fhir_opens_the_glass_by_header(clinic: Clinic, pat
     ]
 
 
+async def test_what_was_hidden_is_seen_for_the_time_of_the_grant_and_not_longer(
+    clinic: Clinic, patient: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await doctor(clinic)
+    emergency = {"x-purpose-of-use": "BTG"}
+    async with clinic.fhir(token) as client:
+        for headers in ({}, emergency):
+            assert (await client.get(f"Patient/{patient}", headers=headers)).status_code == 404
+        await clinic.post("/break-glass", {"patientId": patient, "reason": REASON}, token)
+        assert (await client.get(f"Patient/{patient}")).status_code == 404, "a use that does not say so"
+        assert (await client.get(f"Patient/{patient}", headers=emergency)).status_code == 200
+        found = (await client.get(f"Patient?_id={patient}", headers=emergency)).json()["entry"]
+        assert [row["resource"]["id"] for row in found] == [patient]
+        book: Any = clinic.service.grants
+        monkeypatch.setattr(book, "_clock", lambda: datetime.now(UTC) + timedelta(minutes=16))
+        assert (await client.get(f"Patient/{patient}", headers=emergency)).status_code == 404
+
+
 async def test_a_purpose_that_is_no_code_is_refused(clinic: Clinic, patient: str) -> None:
     async with clinic.fhir(await doctor(clinic), **{"x-purpose-of-use": "because"}) as client:
         assert (await client.get(f"Patient/{patient}")).status_code == 400
