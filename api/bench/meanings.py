@@ -147,7 +147,7 @@ MONTH = Meaning(interval, _month_from, _from_to)
 # quantities: numbers with their digits, https://hl7.org/fhir/R4/search.html#quantity
 
 Amount = tuple[Decimal, str]
-_ALONE = frozenset({"mm[Hg]", "kg/m2", "Cel", "{score}"})
+_ALONE = frozenset({"mm[Hg]", "kg/m2", "Cel"})
 """Units to which nothing else in the data converts: comparing them needs no table of units."""
 
 
