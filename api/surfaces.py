@@ -83,6 +83,7 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         resolve=opened.policy.resolve,
         documents=Documents(),
         shares=Shares(),
+        vouchers=opened.vouchers,
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)

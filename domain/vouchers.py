@@ -1,4 +1,5 @@
-"""Things that are good once and for a short time: authorization codes, login pages under way, assertions seen.
+"""Things that are good once and for a short time: authorization codes, login pages under way, assertions seen;
+and links to documents and uploads under way, which are read and changed until they are taken.
 
 A voucher is found by a secret name that is not stored. Taking it is atomic: of two who try, one has it, and the other learns
 that it is gone, which tells a theft (RFC 6749 section 4.1.2: what a code gave is revoked when it comes again).
@@ -9,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-Kind: TypeAlias = Literal["authorization", "code", "assertion"]
+Kind: TypeAlias = Literal["authorization", "code", "assertion", "link", "upload"]
 
 
 class Voucher(NamedTuple):

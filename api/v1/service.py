@@ -15,6 +15,7 @@ from domain.clinic.document_cards import DocumentRecords
 from domain.clinic.sharing import ShareRecords
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
+from domain.vouchers import Vouchers
 
 Resolve = Callable[[Caller], Awaitable[Caller]]
 """Caller to the same with what they may see and do now."""
@@ -52,3 +53,4 @@ class Service(NamedTuple):
     resolve: Resolve
     documents: DocumentRecords
     shares: ShareRecords
+    vouchers: Vouchers

@@ -12,6 +12,8 @@ from api.v1 import (
     second_factors,
     sessions,
     shares,
+    signed_links,
+    uploads,
     users,
 )
 from api.v1.endpoint import Endpoint
@@ -27,4 +29,6 @@ TABLE: tuple[Endpoint, ...] = (
     *documents.ENDPOINTS,
     *document_content.ENDPOINTS,
     *shares.ENDPOINTS,
+    *signed_links.ENDPOINTS,
+    *uploads.ENDPOINTS,
 )

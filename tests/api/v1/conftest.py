@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP
@@ -15,7 +16,8 @@ from pymongo import MongoClient
 from api.settings import Settings
 from api.tokens import mint
 from tests.api.conftest import started
-from tests.api.v1.clinic import Clinic, Mailbox
+from tests.api.v1.clinic import ORIGIN, Clinic, Mailbox
+from tests.api.v1.sharing_world import World
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,33 @@ async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
 def program(installation: Settings) -> str:
     """The token of a program that may do everything."""
     return mint(installation, scopes="system/*.cruds", lifetime_seconds=600)
+
+
+@pytest.fixture
+async def web(clinic: Clinic, program: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=clinic.app)  # type: ignore[arg-type]
+    return httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8000", headers={"authorization": f"Bearer {program}"}
+    )
+
+
+@pytest.fixture
+async def patient(web: httpx.AsyncClient) -> str:
+    name = f"p{secrets.token_hex(5)}"
+    answer = await web.put(f"/fhir/Patient/{name}", json={"resourceType": "Patient", "id": name})
+    assert answer.status_code == 201, answer.text
+    return name
+
+
+@pytest.fixture
+async def world(clinic: Clinic, program: str) -> World:
+    found = World(clinic, program)
+    await found.fill()
+    return found
+
+
+@pytest.fixture
+async def nobody(clinic: Clinic) -> httpx.AsyncClient:
+    """A client without a token."""
+    transport = httpx.ASGITransport(clinic.app)  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url=ORIGIN)

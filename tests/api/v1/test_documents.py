@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.v1.clinic import Clinic
-
 PDF = b"%PDF-1.4 a test\n" + b"x" * 100_000
 Json = dict[str, Any]
-
-
-@pytest.fixture
-async def web(clinic: Clinic, program: str) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=clinic.app)  # type: ignore[arg-type]
-    return httpx.AsyncClient(
-        transport=transport, base_url="http://127.0.0.1:8000", headers={"authorization": f"Bearer {program}"}
-    )
-
-
-@pytest.fixture
-async def patient(web: httpx.AsyncClient) -> str:
-    name = f"p{secrets.token_hex(5)}"
-    answer = await web.put(f"/fhir/Patient/{name}", json={"resourceType": "Patient", "id": name})
-    assert answer.status_code == 201, answer.text
-    return name
 
 
 async def put(web: httpx.AsyncClient, patient: str, content: bytes = PDF, **fields: str) -> httpx.Response:
