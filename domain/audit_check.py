@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from domain.access import Caller, require
+from domain.access import Caller, require_scope
 from domain.audit import READ_ONLY
 from domain.errors import Forbidden
 
@@ -32,7 +32,7 @@ class AuditCheck(Protocol):
 
 async def examined(check: AuditCheck, caller: Caller, place: str, count: int) -> Examined:
     """A part of the audit, examined. Raises `Forbidden` for who is no administrator."""
-    require(caller, "r", READ_ONLY)
+    require_scope(caller, "r", READ_ONLY)
     if caller.account is not None and caller.roles.isdisjoint({"ADMIN", "SUPER_ADMIN"}):
         raise Forbidden("The audit is checked by administrators")
     return await check.examine(place, count)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from domain.access import Caller, Role, require
+from domain.access import Caller, Role, require_scope
 from domain.audit import READ_ONLY
 from domain.audit_reading import EVERYTHING, AuditPage, AuditQuery, AuditReading, AuditRecord, Opening, Scope
 from domain.errors import Forbidden
@@ -86,7 +86,7 @@ async def find_entries(reading: AuditReading, caller: Caller, query: AuditQuery)
 
     Raises `Forbidden` for who may see none by rule, or whose token does not allow it.
     """
-    require(caller, "s" if query.ids is None else "r", READ_ONLY)
+    require_scope(caller, "s" if query.ids is None else "r", READ_ONLY)
     sight = sight_of(caller)
     if caller.account is not None and caller.patient is not None:
         # An app that was launched for one patient learns of no other.

@@ -224,7 +224,7 @@ def acting(occasion: Occasion, right: access.Right, *types: str) -> Occasion:
     To withdraw is to delete, though it is stored as an update; to share is the right of the source, whatever their role.
     """
     rights = {name: frozenset({right, "r", "s"}) for name in types}
-    caller = msgspec.structs.replace(occasion.caller, rights=rights, scopes=(), sight=None)
+    caller = msgspec.structs.replace(occasion.caller, rights=rights, scopes=(), sight=None, account=None)
     return msgspec.structs.replace(occasion, caller=caller)
 
 

@@ -69,3 +69,10 @@ def test_what_a_question_says_of_its_patients_is_not_asked_again() -> None:
     assert knowing(AnyOf((WrittenBy("me"), panel)), frozenset({"a"})) == EVERYTHING
     assert knowing(NoneOf((panel,)), frozenset({"a"})) == NOTHING
     assert knowing(NoneOf((panel,)), frozenset({"z"})) == NoneOf((panel,))
+
+
+def test_a_person_whose_rules_nobody_looked_up_may_do_nothing() -> None:
+    person = Caller("ann", "app", "t", parse_scopes("user/*.cruds"), account="ann", roles=frozenset({"DOCTOR"}))
+    assert not person.may("r", "Patient")
+    with pytest.raises(Forbidden):
+        narrow(person, SearchQuery("Patient"))
