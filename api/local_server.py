@@ -77,7 +77,7 @@ def _known(settings: Settings, server: RunningServer, client: str) -> LocalServe
 def _start(settings: Settings, environment: Mapping[str, str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     folder = str(Path(api.__path__[0]).parent)
     paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-    command = [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(_free_port())]
+    command = [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(free_port())]
     return subprocess.Popen(  # noqa: S603 our own program
         [*command, "--data-dir", str(settings.data_dir)],
         env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)},
@@ -115,7 +115,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

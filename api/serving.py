@@ -28,7 +28,7 @@ from domain.errors import Unavailable
 
 _PR_SET_PDEATHSIG = 1
 _TARGET = "api.app:create_app"
-_MAX_HEADER_BYTES = 128 * 1024
+MAX_HEADER_BYTES = 128 * 1024
 """Also the size of the pieces a body arrives in."""
 
 
@@ -76,7 +76,7 @@ def serve(settings: Settings, on_workers: Callable[[], None]) -> None:
         backlog=2048,
         backpressure=settings.max_connections,
         http1_settings=HTTP1Settings(
-            header_read_timeout=int(settings.header_seconds * 1000), max_buffer_size=_MAX_HEADER_BYTES
+            header_read_timeout=int(settings.header_seconds * 1000), max_buffer_size=MAX_HEADER_BYTES
         ),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,

@@ -260,6 +260,7 @@ NAMES = (
     "search30",
     "growth",
     "access",
+    "blob",
 )
 
 
@@ -272,8 +273,8 @@ def cells_of(
 ) -> list[Cell]:
     """Fresh cells for one target, in the order asked for; `bundles` take the place of the made-up charts.
 
-    search30, growth and access are several cells each; `practitioner` is the token that access needs. With `filled`,
-    searches are made of what the target holds already.
+    search30, growth and access are several cells each, blob is none (`api.bench.documents`); `practitioner` is the token
+    that access needs. With `filled`, searches are made of what the target holds already.
     """
     patients = Patients()
     linked = Linked()

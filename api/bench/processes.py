@@ -26,9 +26,14 @@ class CpuMeter:
         found = [_cpu_seconds(pid) for pid in self._pids()]
         return sum(found) if found else None
 
-    def resident_mb(self) -> float | None:
-        """Memory resident now, in MB, shared pages counted in each process."""
-        found = [_resident_mb(pid) for pid in self._pids()]
+    def resident_mb(self, *, without: str | None = None) -> float | None:
+        """Memory resident now, in MB, shared pages counted in each process; `without` those of a program."""
+        found = [_resident_mb(pid) for pid in self._pids() if _program(pid) != without]
+        return sum(found) if found else None
+
+    def peak_mb(self, *, without: str | None = None) -> float | None:
+        """The most that was ever resident, of each process that lives now."""
+        found = [_peak_mb(pid) for pid in self._pids() if _program(pid) != without]
         return sum(found) if found else None
 
     def _pids(self) -> set[int]:
@@ -112,3 +117,18 @@ def _cpu_seconds(pid: int) -> float:
 def _resident_mb(pid: int) -> float:
     fields = _stat(pid)
     return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if fields else 0.0
+
+
+def _peak_mb(pid: int) -> float:
+    try:
+        lines = (_PROC / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def _program(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from rich.table import Column, Table
 
+from api.bench.documents import WAYS, Transfers
 from api.bench.engine import Round, describe
 from api.bench.footprint import Footprint
 
@@ -56,6 +57,11 @@ class Report(msgspec.Struct, frozen=True):
     results: tuple[Result, ...]
     calibrations: tuple[dict[str, float], ...]
     footprints: dict[str, Footprint] = {}
+    documents: dict[str, Transfers] = {}
+
+    @property
+    def void(self) -> bool:
+        return any(result.void for result in self.results)
 
     def result(self, cell: str, target: str, connections: int) -> Result | None:
         return next((r for r in self.results if (r.cell, r.target, r.connections) == (cell, target, connections)), None)
@@ -69,6 +75,7 @@ def as_json(report: Report) -> bytes:
         "calibrations": report.calibrations,
         "results": rows,
         "slopes": slopes(report),
+        "documents": report.documents,
         "index_bytes_per_resource": {name: each.per_resource for name, each in report.footprints.items()},
     }
     return msgspec.json.format(msgspec.json.encode(content), indent=2)
@@ -76,6 +83,9 @@ def as_json(report: Report) -> bytes:
 
 def tables(report: Report) -> Sequence[Table]:
     """The report for people: one line per result, one table of ceilings."""
+    documents = [_transferred(name, found) for name, found in report.documents.items()]
+    if not report.results:
+        return documents
     figures = Table(Column("cell", no_wrap=True), "target", title="Benchmark", title_justify="left")
     for heading in (
         "conn.",
@@ -94,14 +104,28 @@ def tables(report: Report) -> Sequence[Table]:
         figures.add_row(*_cells(_row(report, result)))
     grown = _grown(report)
     if not report.calibrations:
-        return [figures, *grown]
+        return [figures, *grown, *documents]
     ceilings = Table("the bare database, 16 callers", title="Calibration", title_justify="left")
     for heading in ("readings", "per second", "spread"):
         ceilings.add_column(heading, justify="right")
     for name in report.calibrations[0]:
         found = sorted(calibration[name] for calibration in report.calibrations if name in calibration)
         ceilings.add_row(name, str(len(found)), f"{median(found):,.0f}", f"{found[0]:,.0f}-{found[-1]:,.0f}")
-    return [figures, *grown, ceilings]
+    return [figures, *grown, *documents, ceilings]
+
+
+def _transferred(target: str, found: Transfers) -> Table:
+    grown = "unknown" if found.grown_mb is None else f"{found.grown_mb:,.0f} MB"
+    title = f"Documents of {found.size_mb:,.0f} MB, {target}: memory grew by {grown}"
+    table = Table("way", title=title, title_justify="left")
+    for heading in ("MB per second", "spread", "of a plain copy"):
+        table.add_column(heading, justify="right")
+    for name in (*WAYS, "plain_upload", "plain_download"):
+        rates: tuple[float, ...] = getattr(found, name)
+        share = f"{found.of_plain(name):.2f}" if name in WAYS else ""
+        table.add_row(name, f"{median(rates):,.0f}", f"{min(rates):,.0f}-{max(rates):,.0f}", share)
+    table.add_row("64 KiB from the middle", f"{found.range_ms[0]:.1f} ms", f"to {found.range_ms[1]:.1f} ms", "")
+    return table
 
 
 def slopes(report: Report) -> list[dict[str, Any]]:

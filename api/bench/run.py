@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from api.bench.calibration import KINDS
 from api.bench.cells import cells_of
+from api.bench.documents import Transfers, transfers
 from api.bench.engine import Cell, Round, Told, measure, prepare
 from api.bench.footprint import Footprint
 from api.bench.processes import CpuMeter
@@ -46,6 +47,7 @@ class Plan(NamedTuple):
     bundles: list[tuple[bytes, int]] | None = None
     filled: bool = False
     practitioner: str | None = None
+    blob_mb: int = 200
 
 
 class Target(NamedTuple):
@@ -89,7 +91,8 @@ async def run(
         calibrations.append(await calibrate(names))
         return calibrations[-1][names[0]]
 
-    await ceiling(KINDS)
+    if plan.cells != ["blob"]:
+        await ceiling(KINDS)
     sets = [cells_of(plan.cells, plan.bundles, filled=plan.filled, practitioner=plan.practitioner) for _ in targets]
     results: list[Result] = []
     for together in zip(*sets, strict=True):
@@ -111,7 +114,12 @@ async def run(
     if weigh is not None and grown:
         told("weighing the indexes")
         footprints[grown[-1]] = await weigh()
-    return Report(_conditions(plan, targets), tuple(results), tuple(calibrations), footprints)
+    documents: dict[str, Transfers] = {}
+    for target in targets if "blob" in plan.cells else ():
+        documents[target.name] = await transfers(
+            target.base, target.token, target.meter, megabytes=plan.blob_mb, rounds=plan.rounds, told=told
+        )
+    return Report(_conditions(plan, targets), tuple(results), tuple(calibrations), footprints, documents)
 
 
 async def _abab(

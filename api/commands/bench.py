@@ -34,13 +34,14 @@ def bench(
         str,
         typer.Option(
             help="What to measure: create, read, update, crud36, import, tx2, mix, "
-            "search_name, search_obs, search30, growth, access."
+            "search_name, search_obs, search30, growth, access, blob."
         ),
     ] = "create,read,update,crud36,import,tx2,search_name,search_obs,search30",
     connections: Annotated[str, typer.Option(help="Connections, each with one request under way.")] = "1,16,64",
     seconds: Annotated[float, typer.Option(help="Length of a round.", min=0.1)] = 15.0,
     warmup: Annotated[float, typer.Option(help="Warm-up before each round, in seconds.", min=0.0)] = 3.0,
     rounds: Annotated[int, typer.Option(help="Rounds of each cell; the median counts.", min=1)] = 3,
+    blob_mb: Annotated[int, typer.Option(help="Size of the document of blob, in MB.", min=1)] = 200,
     data: Annotated[Path | None, typer.Option(help="Folder or archive of transaction Bundles for the import.")] = None,
     filled: Annotated[bool, typer.Option(help="Search what --base holds already, and store nothing for that.")] = False,
     mongodb_uri: Annotated[str | None, typer.Option(help="Database behind --base, to calibrate and to weigh.")] = None,
@@ -57,13 +58,13 @@ def bench(
     from rich.console import Console
 
     from api.bench.cells import NAMES
-    from api.bench.report import as_json, tables
     from api.bench.run import Plan
 
     names = [name for name in cells.split(",") if name]
     if not names or not {name.partition("/")[0] for name in names} <= set(NAMES):
         raise typer.BadParameter(f"cells are some of {', '.join(NAMES)}", param_hint="--cells")
-    plan = Plan(names, _numbers(connections, "--connections"), seconds, warmup, rounds, _bundles(data), filled)
+    loops = _numbers(connections, "--connections")
+    plan = Plan(names, loops, seconds, warmup, rounds, _bundles(data), filled, blob_mb=blob_mb)
     console = Console(width=max(Console().width, _WIDTH))
 
     async def whole() -> Report:
@@ -75,13 +76,18 @@ def bench(
             with _progress(console) as told:
                 return await _measured(plan, targets, ours, database, told)
 
-    report = uvloop.run(whole())
+    if _shown(uvloop.run(whole()), console, json).void:
+        raise typer.Exit(1)
+
+
+def _shown(report: Report, console: Console, json: Path | None) -> Report:
+    from api.bench.report import as_json, tables
+
     for table in tables(report):
         console.print(table)
     if json is not None:
         json.write_bytes(as_json(report))
-    if any(result.void for result in report.results):
-        raise typer.Exit(1)
+    return report
 
 
 @contextmanager

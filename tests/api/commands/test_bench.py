@@ -40,6 +40,17 @@ def test_every_cell_runs_on_a_server_of_its_own(tmp_path: Path) -> None:
     assert "of ceiling" in done.stdout
 
 
+@pytest.mark.slow
+def test_documents_go_up_and_down_beside_a_plain_copy(tmp_path: Path) -> None:
+    done = run("--cells", "blob", "--blob-mb", "20", "--rounds", "1", "--json", tmp_path / "result.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "result.json").read_text())["documents"]["base"]
+    assert all(found[way][0] > 0 for way in ("form", "raw", "download", "plain_upload", "plain_download"))
+    if sys.platform == "linux":
+        assert found["grown_mb"] < 64
+    assert "of a plain copy" in done.stdout
+
+
 def test_a_cell_that_does_not_exist_is_wrong_usage() -> None:
     done = run("--cells", "create,fly", "--base", "http://127.0.0.1:1/fhir")
     assert done.returncode == 2
