@@ -38,15 +38,25 @@ def condition(parameter: SearchParameter, values: Sequence[str], now: datetime) 
 
 
 def quantity_tests(wanted: quantity.Wanted, where: Sequence[str], *, keys: tuple[Form, ...] = ()) -> list[RangeTest]:
-    """The tests of one alternative; `keys` are more that the range must carry."""
-    found = (*where, *(quantity.CONVERTED + path for path in where)) if wanted.anywhere else tuple(where)
-    extended = tuple(quantity.EXTENDED + path for path in found)
-    asked = (
-        *(term("key", *key) for key in keys),
-        *([] if keys and wanted.key == quantity.ANY else [term("unit", *wanted.key)]),
-    )
-    points = [RangeTest(found, box, asked, points=True) for box in wanted.boxes]
-    return points + [RangeTest(extended, box, asked) for box in wanted.boxes]
+    """The tests of one alternative; `keys` are more that the range must carry.
+
+    They are walked in order, so what is likely there comes first. Numbers that happen to be in the shared unit already, when
+    the question was not, are few: there the unit leads, or every number of that code would be looked at to find none.
+    """
+    codes = tuple(term("key", *key) for key in keys)
+    unit = () if keys and wanted.key == quantity.ANY else (term("unit", *wanted.key),)
+    plain, converted = tuple(where), tuple(quantity.CONVERTED + path for path in where)
+    groups = [(plain, codes + unit)]
+    if wanted.anywhere:
+        groups = [((*plain, *converted), codes + unit)]
+    if wanted.converted:
+        groups = [(converted, codes + unit), (plain, unit + codes)]
+    points = [RangeTest(paths, box, asked, points=True) for paths, asked in groups for box in wanted.boxes]
+    return points + [
+        RangeTest(tuple(quantity.EXTENDED + path for path in paths), box, asked)
+        for paths, asked in groups
+        for box in wanted.boxes
+    ]
 
 
 def _present(code: str) -> AnyTerm:

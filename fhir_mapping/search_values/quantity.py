@@ -113,11 +113,15 @@ def places(path: str, measure: Measure) -> str:
 
 
 class Wanted(NamedTuple):
-    """What one alternative asks: a range in one of `boxes` that carries `key`; `anywhere`: converted numbers count too."""
+    """What one alternative asks: a range in one of `boxes` that carries `key`; `anywhere`: converted numbers count too.
+
+    `converted`: the question itself was, so what is meant is most likely filed as converted.
+    """
 
     boxes: tuple[Box, ...]
     key: Form
     anywhere: bool = False
+    converted: bool = False
 
 
 def wanted(code: str, value: str) -> Wanted:
@@ -140,8 +144,9 @@ def wanted(code: str, value: str) -> Wanted:
     canonical = ucum.canonical(unit) if system == ucum.SYSTEM else None
     if canonical is None:
         return Wanted(number.boxes(*asked), ("q", f"{system} {unit}"))
-    shared = (ucum.converted(each, canonical) for each in asked[1:])
-    return Wanted(number.boxes(asked.prefix, *shared), ("d", canonical.dimension), anywhere=True)
+    shared = tuple(ucum.converted(each, canonical) for each in asked[1:])
+    boxes = number.boxes(asked.prefix, *shared)
+    return Wanted(boxes, ("d", canonical.dimension), anywhere=True, converted=shared != tuple(asked[1:]))
 
 
 def all_wanted(code: str, values: Sequence[str]) -> list[Wanted]:

@@ -31,8 +31,9 @@ SEARCH_MS = 15_000
 """`maxTimeMS` of a search and of its count."""
 BATCH = 250
 """Documents per answer of the database: larger ones are decoded in one go, during which nobody else is served."""
-BOUNDED_TOTAL = 1_000
-"""A total is given unasked up to here; counting on would cost more than the page itself."""
+BOUNDED_TOTAL, BOUNDED_RANGES = 1_000, 100
+"""A total is given unasked up to here; counting on would cost more than the page itself. Ranges cannot be counted in their
+index: every document is fetched."""
 
 
 class Searches:
@@ -127,12 +128,13 @@ class Searches:
         return found
 
     async def _count(self, plan: Plan, *, bounded: bool) -> int | None:
-        options: dict[str, Any] = {"limit": BOUNDED_TOTAL + 1} if bounded else {}
+        most = BOUNDED_RANGES if plan.lead == "ranges" else BOUNDED_TOTAL
+        options: dict[str, Any] = {"limit": most + 1} if bounded else {}
         with translated("The search could not be counted"):
             count = await self._resources.count_documents(
                 plan.filter, hint=plan.lead, maxTimeMS=self._search_ms, **options
             )
-        return None if bounded and count > BOUNDED_TOTAL else count
+        return None if bounded and count > most else count
 
 
 def key_of(stored: Stored) -> PageKey:
