@@ -72,7 +72,11 @@ def _database(settings: Settings) -> Iterator[tuple[Settings, Callable[[], None]
 
 async def _prepare(settings: Settings) -> None:
     """Open everything once: what is wrong is said here and not by each worker, which finds all in place."""
+    from api.commands.probing import probed
     from api.wiring import opened
 
     async with opened(settings) as parts:
-        await parts.upkeep.blobs.store.probe()
+        if settings.blob_address.startswith("s3://"):
+            await probed(settings)
+        else:
+            await parts.upkeep.blobs.store.probe()
