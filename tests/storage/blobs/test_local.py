@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from api.settings import Settings
 from domain.errors import Unavailable
 from storage.blobs import open_blob_store
 from storage.blobs.local import LocalBlobStore
+from tests import small_disks
 from tests.contracts.blob_store import MB, BlobStoreContract, WriteOnceContract, names, new_name, pieces, whole
 
 
@@ -77,14 +77,8 @@ async def test_file_and_folder_are_on_the_disk_before_a_put_returns(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB; mounting one needs rights that not every machine gives."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disks.small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 async def test_a_full_disk_is_said_in_a_sentence_and_recovers_by_itself(small_disk: Path) -> None:

@@ -28,6 +28,7 @@ from storage.mongo.blobs import MongoBlobs
 from storage.mongo.client import Database
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.verification_blobs import verify_blobs
+from tests import small_disks
 from tests.contracts.blobs import MB, publish, read, received
 from tests.s3_faults import FaultyProxy, faulty
 from tests.s3_servers import new_bucket, witness
@@ -131,14 +132,8 @@ async def test_the_same_in_a_bucket_with_uploads_in_parts(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB; mounting one needs rights that not every machine gives."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disks.small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 async def test_a_full_disk_refuses_uploads_and_nothing_else_and_recovers_by_itself(
