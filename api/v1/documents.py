@@ -21,6 +21,7 @@ from api.v1.occasions import asked, page_place, page_text
 from api.v1.service import Service
 from domain.clinic import documents
 from domain.clinic.document_cards import DocumentCard, DocumentForm, Wanted
+from domain.clinic.document_history import past
 from domain.clinic.documents import Put
 from domain.errors import InvalidFields, UnsupportedMedia
 from domain.identity import ResourceKey, parse_etags
@@ -156,6 +157,14 @@ async def shown(service: Service, visit: Visit) -> Outcome:
     return Outcome(view(card), version=card.version)
 
 
+async def history(service: Service, visit: Visit) -> Outcome:
+    """What became of a document: its versions, newest first, and before them those of the files it replaced"""
+    visit.concerns(str(_key(visit)))
+    cards = await past(service.parts, service.documents, await asked(service, visit, "document-history"), _key(visit))
+    visit.concerns(patients=tuple({card.patient_id for card in cards if card.patient_id is not None}))
+    return Outcome(DocumentsView(items=tuple(map(view, cards)), next=None))
+
+
 async def withdrawn(service: Service, visit: Visit) -> Outcome:
     """Withdraw a document as entered in error"""
     occasion = await asked(service, visit, "document-delete")
@@ -282,6 +291,7 @@ ENDPOINTS = (
         "POST", "/patients/{id}/documents", "document-create", put, answers=DocumentView, status=201, streams=True
     ),
     Endpoint("GET", "/documents/{id}", "document-read", shown, answers=DocumentView),
+    Endpoint("GET", "/documents/{id}/history", "document-history", history, answers=DocumentsView),
     Endpoint("PUT", "/documents/{id}", "document-update", replaced, answers=DocumentView, streams=True),
     Endpoint("DELETE", "/documents/{id}", "document-delete", withdrawn, status=204),
 )

@@ -118,6 +118,12 @@ async def test_a_new_file_supersedes_the_old_one_in_the_same_write(web: httpx.As
     assert (await web.get(f"/api/v1/documents/{old['id']}")).json()["status"] == "superseded"
     current = (await web.get(f"/api/v1/patients/{patient}/documents")).json()["items"]
     assert [each["id"] for each in current] == [answer.json()["id"]]
+    past = (await web.get(f"/api/v1/documents/{answer.json()['id']}/history")).json()["items"]
+    assert [(each["id"], each["version"], each["status"]) for each in past] == [
+        (answer.json()["id"], 1, "current"),
+        (old["id"], 2, "superseded"),
+        (old["id"], 1, "current"),
+    ]
 
 
 async def test_what_is_said_of_a_document_changes_under_its_version(web: httpx.AsyncClient, patient: str) -> None:
