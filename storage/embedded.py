@@ -196,6 +196,9 @@ class EmbeddedMongo:
             "diagnosticDataCollectionEnabled": "false",  # metrics files that grow for nobody
             "shutdownTimeoutMillisForSignaledShutdown": "100",  # no other member could take over meanwhile
             "enableTestCommands": "1" if self._test_commands else "0",
+            # The files of a dropped collection stay open for as long as old snapshots may be read, and until a checkpoint.
+            # Tests drop thousands: the database would run out of files.
+            **({"minSnapshotHistoryWindowInSeconds": "0", "syncdelay": "10"} if self._test_commands else {}),
         }
         return [
             str(binary),
