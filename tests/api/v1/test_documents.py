@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 PDF = b"%PDF-1.4 a test\n" + b"x" * 100_000
+SAMPLES = {
+    "ccda_1.pdf": ("application/pdf", "wishes"),
+    "ccda_2.pdf": ("application/pdf", "ganglia"),
+    "ccda_0.rtf": ("application/rtf", "ankles"),
+    "CT_small.dcm": ("application/dicom", "axial"),
+}
+"""Real documents, and a word that stands in each only inside."""
 Json = dict[str, Any]
 
 
@@ -86,6 +95,34 @@ async def test_a_text_is_a_document_and_is_found_by_its_words(web: httpx.AsyncCl
         ("lab-report", 1),
         ("progress-note", 1),
     ]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+async def test_real_documents_come_back_as_they_were_by_form_and_in_parts(
+    web: httpx.AsyncClient, patient: str, shared: Path, name: str
+) -> None:
+    media_type, word = SAMPLES[name]
+    content = (shared / "data" / "blobs" / name).read_bytes()
+    form = await web.post(f"/api/v1/patients/{patient}/documents", files={"file": (name, content, media_type)})
+    assert form.status_code == 201, form.text
+    assert (await web.get(form.json()["links"]["content"])).content == content
+    found = (await web.get(f"/api/v1/patients/{patient}/documents", params={"q": word})).json()["items"]
+    assert [each["id"] for each in found] == [form.json()["id"]]
+    tus = {"tus-resumable": "1.0.0"}
+    kind = base64.b64encode(media_type.encode()).decode()
+    other = f"{patient}-2"
+    await web.put(f"/fhir/Patient/{other}", json={"resourceType": "Patient", "id": other})
+    begun = await web.post(
+        f"/api/v1/patients/{other}/uploads",
+        headers={**tus, "upload-length": str(len(content)), "upload-metadata": f"filetype {kind}"},
+    )
+    assert begun.status_code == 201, begun.text
+    half = len(content) // 2
+    for at, piece in ((0, content[:half]), (half, content[half:])):
+        part = {**tus, "content-type": "application/offset+octet-stream", "upload-offset": str(at)}
+        done = await web.patch(begun.headers["location"], content=piece, headers=part)
+        assert done.status_code == 204, done.text
+    assert (await web.get(f"{done.headers['document-location']}/content")).content == content
 
 
 async def test_a_list_goes_on_where_its_page_ends(web: httpx.AsyncClient, patient: str) -> None:

@@ -6,11 +6,14 @@ import asyncio
 import base64
 import hashlib
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from pymongo import MongoClient
 
+from api.wiring import opened
 from tests.api.v1.clinic import Clinic
 
 TUS = {"tus-resumable": "1.0.0"}
@@ -109,6 +112,25 @@ async def test_an_upload_that_is_ended_is_gone_with_its_parts(
     assert (await web.delete(address, headers=TUS)).status_code == 204
     assert (await web.head(address, headers=TUS)).status_code == 404
     assert (await web.get(f"/api/v1/patients/{patient}/documents")).json()["items"] == []
+
+
+async def test_an_abandoned_upload_vanishes_after_its_time(
+    clinic: Clinic, web: httpx.AsyncClient, patient: str, mongo_admin: MongoClient[dict[str, Any]]
+) -> None:
+    address = await begin(web, patient)
+    await append(web, address, 0, BODY[:1000])
+    settings = clinic.app.state.settings
+    data, past = mongo_admin[settings.database], datetime.now(UTC) - timedelta(days=3)
+    data["vouchers"].update_many({"kind": "upload"}, {"$set": {"expires": past}})
+    (part,) = data["blobs"].find({"patient": patient})
+    data["blobs"].update_many({"patient": patient}, {"$set": {"at": past}})
+    assert (await web.head(address, headers=TUS)).status_code == 404
+    assert (await append(web, address, 1000, BODY[1000:])).status_code == 404
+    assert list(settings.data_dir.rglob(part["_id"]))
+    async with opened(settings) as parts:
+        await parts.upkeep.sweep(pending_for=timedelta(days=1), settled_for=timedelta(0))
+    assert data["blobs"].count_documents({"patient": patient}) == 0
+    assert not list(settings.data_dir.rglob(part["_id"]))
 
 
 async def test_an_upload_belongs_to_who_began_it(clinic: Clinic, web: httpx.AsyncClient, patient: str) -> None:
