@@ -198,7 +198,7 @@ class EmbeddedMongo:
             "enableTestCommands": "1" if self._test_commands else "0",
             # The files of a dropped collection stay open for as long as old snapshots may be read, and until a checkpoint.
             # Tests drop thousands: the database would run out of files.
-            **({"minSnapshotHistoryWindowInSeconds": "0", "syncdelay": "10"} if self._test_commands else {}),
+            **({"minSnapshotHistoryWindowInSeconds": "20", "syncdelay": "10"} if self._test_commands else {}),
         }
         return [
             str(binary),

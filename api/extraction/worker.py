@@ -54,7 +54,7 @@ def main() -> None:
             said = Said("read")
             preview = (image_thumbnail if task.media_type in IMAGES else pdf_thumbnail)(content, task.edge)
         else:
-            said = _read(task.media_type, content)
+            said = read_words(task.media_type, content)
     except (Exception, RecursionError):  # whatever a parser meets: the document is unreadable, and that is all we say
         said = Said("unreadable")
     said.confined = confined
@@ -62,7 +62,7 @@ def main() -> None:
     sys.stdout.buffer.flush()
 
 
-def _read(media_type: str, content: bytes) -> Said:
+def read_words(media_type: str, content: bytes) -> Said:
     pages: int | None = None
     if media_type in IMAGES:
         return Said("read", pages=image_pages(content))

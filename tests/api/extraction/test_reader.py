@@ -158,7 +158,7 @@ async def test_who_would_wait_too_long_is_told_so() -> None:
         yield b"word"
 
     reader = DocumentReader(Bounds(at_once=1, patience_seconds=0.2))
-    first = asyncio.create_task(reader.extract(slow(), "text/plain"))
+    first = asyncio.create_task(reader.extract(slow(), "text/csv"))
     await asyncio.sleep(0.1)
-    assert (await reader.extract(pieces(b"word"), "text/plain")).state == "busy"
+    assert (await reader.extract(pieces(b"word"), "text/csv")).state == "busy"
     assert (await first).words == {"word", "wor~"} or (await first).words == {"word"}
