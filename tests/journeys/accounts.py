@@ -6,18 +6,19 @@ import secrets
 from datetime import UTC, datetime
 
 import httpx
+import pyotp
 
 from api.settings import Settings
 from api.wiring import opened
 from domain.access import Role
-from domain.accounts.account import Account, Credentials
+from domain.accounts.account import Account, Credentials, Totp
 from tests.journeys.processes import Served
 
 PASSWORD = "correct horse battery staple"
 
 
-async def add_account(served: Served, mongodb_uri: str, role: Role, *profiles: str) -> str:
-    """An account that can log in with `PASSWORD`; its address."""
+async def add_account(served: Served, mongodb_uri: str, role: Role, *profiles: str, secret: str | None = None) -> str:
+    """An account that can log in with `PASSWORD`, and the codes of `secret` if it has one; its address."""
     settings = Settings(
         data_dir=served.data_dir,
         mongodb_uri=mongodb_uri,
@@ -36,17 +37,22 @@ async def add_account(served: Served, mongodb_uri: str, role: Role, *profiles: s
         roles=(role,),
         profiles=profiles,
         email_verified=True,
+        second_factor=secret is not None,
     )
+    totp = None if secret is None else Totp(secret, True)
     async with opened(settings) as parts:
         hashed = await parts.people.passwords.hash(PASSWORD)
-        await parts.accounts.add(account, Credentials(account=name, password=hashed))
+        await parts.accounts.add(account, Credentials(account=name, password=hashed, totp=totp))
     return account.email
 
 
-async def log_in(served: Served, email: str) -> dict[str, str]:
+async def log_in(served: Served, email: str, secret: str | None = None) -> dict[str, str]:
     """The tokens of a login over /api/v1."""
+    body = {"email": email, "password": PASSWORD}
+    if secret is not None:
+        body["otp"] = pyotp.TOTP(secret).now()
     async with httpx.AsyncClient(base_url=origin_of(served), timeout=30, trust_env=False) as client:
-        answer = await client.post("/api/v1/auth/login", json={"email": email, "password": PASSWORD})
+        answer = await client.post("/api/v1/auth/login", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, str] = answer.json()
     return found
