@@ -30,14 +30,15 @@
 
 A failure carries one or more `Issue`s with the FHIR issue code (https://hl7.org/fhir/R4/valueset-issue-type.html), one
 sentence and, where there is one, the FHIRPath of the element. The HTTP status is decided in `api/errors.py`, once. `reason`
-is a finer code for clients of `/api/v1`, such as `email_taken`.
+is a finer code for clients of `/api/v1`, such as `email_taken`; `details` are members of their problem document besides,
+such as the free times instead of one that is taken. They go to the client and nowhere else.
 Messages name resources by type and id; they never quote content, keys or tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -66,10 +67,12 @@ class DomainError(Exception):
         code: str | None = None,
         issues: Sequence[Issue] = (),
         reason: str | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason
+        self.details: Mapping[str, Any] = details or {}
         self.issues: tuple[Issue, ...] = tuple(issues) or (
             Issue(code=code or self.code, message=message, expression=expression),
         )

@@ -51,7 +51,8 @@ def problem_of(error: DomainError, request_id: str) -> Outcome:
         ),
     )
     headers = {"content-type": PROBLEM, **headers_of(error)}
-    return Outcome(msgspec.json.encode(problem), status, headers)
+    body = {**error.details, **msgspec.to_builtins(problem)} if error.details else problem
+    return Outcome(msgspec.json.encode(body), status, headers)
 
 
 def code_of(error: DomainError) -> str:
