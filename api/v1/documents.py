@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -16,6 +16,7 @@ from msgspec import Meta, field
 from api.asgi import body_pieces, read_body
 from api.v1.decoding import decoded_body
 from api.v1.endpoint import NOTHING, Endpoint, Form, Outcome, View, Visit
+from api.v1.kept import wanted_version
 from api.v1.multipart_upload import FormFile, boundary_of
 from api.v1.occasions import asked, page_place, page_text
 from api.v1.service import Service
@@ -23,8 +24,8 @@ from domain.clinic import documents
 from domain.clinic.document_cards import DocumentCard, DocumentForm, Wanted
 from domain.clinic.document_history import past
 from domain.clinic.documents import Put
-from domain.errors import InvalidFields, UnsupportedMedia
-from domain.identity import ResourceKey, parse_etags
+from domain.errors import UnsupportedMedia
+from domain.identity import ResourceKey
 
 TEXT_BYTES = 1024 * 1024
 Short = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -138,12 +139,14 @@ async def replaced(service: Service, visit: Visit) -> Outcome:
         raw = await read_body(visit.receive, dict(visit.headers), TEXT_BYTES)
         _require_json(visit)
         form = decoded_body(raw, DocumentFields).form()
-        made = await documents.amend(service.parts, service.documents, occasion, key, form, if_match=_if_match(visit))
+        made = await documents.amend(
+            service.parts, service.documents, occasion, key, form, if_match=wanted_version(service, visit)
+        )
         return _put_answer(visit, made, 200)
     fields, stream, declared = await _uploaded(visit)
     made = await documents.replace(
         service.parts, service.documents, occasion, key, fields.form(_author(visit)), stream, declared,
-        if_match=_if_match(visit),
+        if_match=wanted_version(service, visit),
     )  # fmt: skip
     return _put_answer(visit, made, 201)
 
@@ -169,7 +172,7 @@ async def withdrawn(service: Service, visit: Visit) -> Outcome:
     """Withdraw a document as entered in error"""
     occasion = await asked(service, visit, "document-delete")
     answer = await documents.withdraw(
-        service.parts, service.documents, occasion, _key(visit), if_match=_if_match(visit)
+        service.parts, service.documents, occasion, _key(visit), if_match=wanted_version(service, visit)
     )
     visit.concerns(*answer.targets, patients=answer.patients)
     return msgspec.structs.replace(NOTHING, recorded=answer.recorded)
@@ -273,16 +276,6 @@ def _author(visit: Visit) -> str | None:
 
 def _key(visit: Visit) -> ResourceKey:
     return ResourceKey("DocumentReference", visit.params["id"])
-
-
-def _if_match(visit: Visit) -> frozenset[str] | None:
-    text = visit.header(b"if-match")
-    if text is None:
-        return None
-    tags = parse_etags(text)
-    if not tags:
-        raise InvalidFields("If-Match names no version")
-    return cast("frozenset[str]", frozenset(tags))
 
 
 ENDPOINTS = (

@@ -13,6 +13,7 @@ import msgspec
 
 from domain import access
 from domain.blobs import Blob
+from domain.clinic.acting import acting
 from domain.clinic.document_cards import DocumentCard, DocumentForm, DocumentRecords, Wanted
 from domain.errors import DomainError, Forbidden, Gone, InvalidFields, VersionConflict
 from domain.identity import ResourceKey
@@ -216,16 +217,6 @@ async def withdraw(
         raise Forbidden("Only the source of a document may withdraw it", reason="not_source")
     content = records.withdrawn(parts.reading.decoded(answer.content or b"{}"))
     return await update(parts, acting(occasion, "u", KIND), key, content, if_match=if_match)
-
-
-def acting(occasion: Occasion, right: access.Right, *types: str) -> Occasion:
-    """The same caller with one right more: for what was decided by a rule of this module instead of by the matrix.
-
-    To withdraw is to delete, though it is stored as an update; to share is the right of the source, whatever their role.
-    """
-    rights = {name: frozenset({right, "r", "s"}) for name in types}
-    caller = msgspec.structs.replace(occasion.caller, rights=rights, scopes=(), sight=None, account=None)
-    return msgspec.structs.replace(occasion, caller=caller)
 
 
 async def listed(

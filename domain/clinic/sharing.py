@@ -13,8 +13,9 @@ from typing import Protocol
 
 import msgspec
 
+from domain.clinic.acting import acting
 from domain.clinic.document_cards import DocumentCard, DocumentRecords
-from domain.clinic.documents import KIND, acting, card, card_of
+from domain.clinic.documents import KIND, card, card_of
 from domain.errors import Conflict, DomainError, Forbidden, InvalidFields, NotFound
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.create import create

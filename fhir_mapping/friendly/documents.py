@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from domain.blobs import Blob
@@ -17,9 +17,10 @@ from domain.clinic.document_cards import DocumentCard, DocumentForm, Wanted
 from domain.errors import InvalidFields
 from domain.identity import FhirJson, ResourceKey, parse_reference
 from fhir_mapping.attachments import PAGES
+from fhir_mapping.friendly.elements import LOINC, first, instant, moment, put, reference
 from fhir_mapping.search_values.escaping import escape
 
-LOINC, SOURCE = "http://loinc.org", "urn:chartvault:document-source"
+SOURCE = "urn:chartvault:document-source"
 
 
 class Kind(NamedTuple):
@@ -59,7 +60,7 @@ class Documents:
             "status": "current",
             "docStatus": "final",
             "subject": {"reference": f"Patient/{patient}"},
-            "date": _instant(now),
+            "date": instant(now),
             "content": [{"attachment": {}}],
         }
         if replaces is not None:
@@ -88,16 +89,16 @@ class Documents:
         others = [each for each in content.get("category", ()) if _source_of(each) is None]
         if form.source is not None:
             others.append({"coding": [{"system": SOURCE, "code": _source(form.source)}]})
-        _set(content, "category", others)
-        _set(content, "description", form.description)
-        _set(content, "author", None if form.author is None else [{"reference": _author(form.author)}])
+        put(content, "category", others)
+        put(content, "description", form.description)
+        put(content, "author", None if form.author is None else [{"reference": _author(form.author)}])
         attachment = content["content"][0]["attachment"]
-        _set(attachment, "title", form.title)
-        _set(attachment, "creation", None if form.date is None else _instant(form.date))
+        put(attachment, "title", form.title)
+        put(attachment, "creation", None if form.date is None else instant(form.date))
         context = dict(content.get("context", {}))
-        when = None if form.date is None else _instant(form.date)
-        _set(context, "period", None if when is None else {"start": when, "end": when})
-        _set(content, "context", context)
+        when = None if form.date is None else instant(form.date)
+        put(context, "period", None if when is None else {"start": when, "end": when})
+        put(content, "context", context)
         return content
 
     def withdrawn(self, content: FhirJson) -> FhirJson:
@@ -107,8 +108,8 @@ class Documents:
     def from_fhir(self, content: FhirJson, *, version: int, updated: datetime) -> DocumentCard:
         """See `DocumentRecords.from_fhir`."""
         attachment: Mapping[str, Any] = content.get("content", [{}])[0].get("attachment", {})
-        coding = _first(content.get("type", {}).get("coding", ()), LOINC)
-        subject, url = _reference(content.get("subject", {})), _reference({"reference": attachment.get("url")})
+        coding = first(content.get("type", {}).get("coding", ()), LOINC)
+        subject, url = reference(content.get("subject", {})), reference({"reference": attachment.get("url")})
         sources = [source for each in content.get("category", ()) if (source := _source_of(each)) is not None]
         replaced = [
             each["target"].get("reference") for each in content.get("relatesTo", ()) if each.get("code") == "replaces"
@@ -124,7 +125,7 @@ class Documents:
             type_label=_label(content.get("type", {}), coding),
             status=content["status"],
             title=attachment.get("title"),
-            date=_moment(attachment.get("creation")),
+            date=moment(attachment.get("creation")),
             description=content.get("description"),
             source=sources[0] if sources else None,
             author=next((each.get("reference") for each in content.get("author", ())), None),
@@ -144,9 +145,9 @@ class Documents:
         if wanted.source is not None:
             found.append(("category", f"{SOURCE}|{_source(wanted.source)}"))
         if wanted.since is not None:
-            found.append(("period", f"ge{_instant(wanted.since)}"))
+            found.append(("period", f"ge{instant(wanted.since)}"))
         if wanted.until is not None:
-            found.append(("period", f"lt{_instant(wanted.until)}"))
+            found.append(("period", f"lt{instant(wanted.until)}"))
         if wanted.author is not None:
             found.append(("author", _author(wanted.author)))
         if wanted.words is not None:
@@ -177,40 +178,11 @@ def _author(name: str) -> str:
 
 
 def _source_of(category: Mapping[str, Any]) -> str | None:
-    code: str | None = _first(category.get("coding", ()), SOURCE).get("code")
+    code: str | None = first(category.get("coding", ()), SOURCE).get("code")
     return code
-
-
-def _first(codings: Any, system: str) -> Mapping[str, Any]:
-    return next((each for each in codings if each.get("system") == system), {})
 
 
 def _label(concept: Mapping[str, Any], coding: Mapping[str, Any]) -> str:
     known = _NAMES.get(coding.get("code", ""))
     text: str = concept.get("text") or coding.get("display") or (TYPES[known].label if known else TYPES["other"].label)
     return text
-
-
-def _reference(value: Mapping[str, Any]) -> ResourceKey | None:
-    text = value.get("reference")
-    literal = parse_reference(text) if isinstance(text, str) else None
-    return None if literal is None else literal.key
-
-
-def _set(content: FhirJson, name: str, value: Any) -> None:
-    if value:
-        content[name] = value
-    else:
-        content.pop(name, None)
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A FHIR dateTime as a moment: one without a time is the start of its day, month or year in UTC."""
-    if text is None:
-        return None
-    padded = text if len(text) > 10 else f"{text}{'-01-01'[len(text) - 10 :] if len(text) < 10 else ''}T00:00:00Z"
-    return datetime.fromisoformat(padded.replace("Z", "+00:00"))
