@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.audit import AuditEntry
+from domain.cells import Held
 from domain.errors import DomainError, Issue
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description, Head, Receipt, Stored, Write
@@ -122,18 +123,22 @@ class RevisionStore(Protocol):
         """How many writes relied on each of these conditions so far. Read before evaluating a condition."""
         ...
 
+    async def cells(self, names: Sequence[str]) -> list[Held]:
+        """Who holds each of these cells. Read before planning a booking."""
+        ...
+
     async def receipt(self, name: str) -> Receipt | None:
         """The kept answer of an earlier request with this Idempotency-Key, if it committed."""
         ...
 
     async def commit(self, write: Write) -> None:
-        """Store every change, claim, receipt and the audit entry of `write`, or nothing. Durable when it returns.
-        Its blobs become ready in the same step.
+        """Store every change, claim, cell, notice, receipt and the audit entry of `write`, or nothing. Durable when it
+        returns. Its blobs become ready in the same step.
 
         Versions of one resource count 1, 2, 3 … without gaps, deletions included.
-        Raises `VersionConflict` when a change's base is no longer the newest, `Contention` when a claim was overtaken or a
-        receipt of that name exists (the caller evaluates again), `Gone` when a patient of the write was erased or a blob
-        is not pending (published already, expired, discarded),
+        Raises `VersionConflict` when a change's base is no longer the newest, `Contention` when a claim or
+        cell was overtaken or a receipt of that name exists (the caller evaluates again), `Gone` when a patient of the
+        write was erased or a blob is not pending (published already, expired, discarded),
         `OutcomeUnknown` when the database cannot say whether it happened, `Unavailable` when it surely did not.
         """
         ...

@@ -16,7 +16,9 @@ import msgspec
 from domain import decimals
 from domain.audit import AuditEntry
 from domain.blobs import BlobClaim
+from domain.cells import Cell
 from domain.identity import FhirJson, ResourceKey
+from domain.notices import Notice
 from domain.ranges import Number
 from domain.search import IndexTerm
 from domain.ties import Tie
@@ -165,7 +167,8 @@ class Receipt(msgspec.Struct, frozen=True):
 class Write(msgspec.Struct, frozen=True):
     """Everything one request writes, committed together with its audit entry, or not at all.
 
-    `blobs` are the pending blobs that become ready with it (`domain/blobs.py`).
+    `blobs` are the pending blobs that become ready with it (`domain/blobs.py`), `cells` what it books and releases,
+    `notices` what it has somebody told.
     """
 
     changes: tuple[Change, ...]
@@ -173,6 +176,8 @@ class Write(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
     receipt: Receipt | None = None
     blobs: tuple[BlobClaim, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def now_ms(now: datetime) -> datetime:

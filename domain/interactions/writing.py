@@ -17,11 +17,13 @@ import msgspec
 
 from domain.audit import AuditEntry
 from domain.blobs import BlobClaim
+from domain.cells import Cell
 from domain.errors import Contention, NotFound, VersionConflict
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.guarding import authorize, may_see
 from domain.interactions.labelling import labelled
 from domain.interactions.parts import Answer, Occasion, Parts, kept_receipt, opened
+from domain.notices import Notice
 from domain.revision import (
     Change,
     Claim,
@@ -50,7 +52,8 @@ class Overtaken(Exception):
 class Planned(msgspec.Struct, frozen=True):
     """What a write will answer, and the change it makes, if any. `claims` are the conditions it relied on.
 
-    `others` are changes that come with it, `blobs` the documents that are published with all of them.
+    `others` are changes that come with it, `blobs` the documents that are published with all of them, `cells` what is
+    booked and released, `notices` what somebody is told of it.
     """
 
     answer: Answer
@@ -58,6 +61,8 @@ class Planned(msgspec.Struct, frozen=True):
     claims: tuple[Claim, ...] = ()
     others: tuple[Change, ...] = ()
     blobs: tuple[BlobClaim, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 async def until_settled(attempt: Callable[[], Awaitable[_T]]) -> _T:
@@ -122,7 +127,10 @@ def write_of(parts: Parts, occasion: Occasion, planned: Planned) -> Write:
     answer = planned.answer
     patients = touched_patients(changes) or answer.patients
     audit: AuditEntry = occasion.entry(parts, answer.status, answer.targets, patients)
-    return Write(changes, audit, planned.claims, receipt_of(occasion, (answer,)), planned.blobs if changes else ())
+    receipt = receipt_of(occasion, (answer,))
+    if not changes:
+        return Write((), audit, planned.claims, receipt)
+    return Write(changes, audit, planned.claims, receipt, planned.blobs, planned.cells, planned.notices)
 
 
 def receipt_of(occasion: Occasion, answers: tuple[Answer, ...]) -> Receipt | None:

@@ -15,7 +15,8 @@ import msgspec
 
 from domain.candidates import Page, Source, needs_opening
 from domain.candidates import find as find_opened
-from domain.errors import Contention, DomainError, Gone, VersionConflict
+from domain.cells import Held
+from domain.errors import DomainError, Gone, VersionConflict
 from domain.identity import ResourceKey
 from domain.matching import fits, holds
 from domain.ports import Inspect
@@ -23,6 +24,7 @@ from domain.revision import Change, Description, Head, Receipt, Stored, Write
 from domain.search import Condition, HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
 from storage.memory.audit import MemoryAuditTrail
 from storage.memory.blobs import MemoryBlobs
+from storage.memory.conditions import MemoryConditions
 
 Placed = tuple[tuple[Any, ...], Stored]
 
@@ -73,8 +75,7 @@ class MemoryRevisionStore:
         self._places = 0
         self._newest: dict[ResourceKey, Row] = {}
         self._versions: dict[str, Row] = {}
-        self._claims: dict[str, int] = {}
-        self._receipts: dict[str, Receipt] = {}
+        self._conditions = MemoryConditions()
         self._erased: set[str] = set()
 
     async def close(self) -> None:
@@ -104,10 +105,13 @@ class MemoryRevisionStore:
         return content
 
     async def claim(self, names: Sequence[str]) -> list[int]:
-        return [self._claims.get(name, 0) for name in names]
+        return self._conditions.claim(names)
+
+    async def cells(self, names: Sequence[str]) -> list[Held]:
+        return self._conditions.held(names)
 
     async def receipt(self, name: str) -> Receipt | None:
-        return self._receipts.get(name)
+        return self._conditions.receipt(name)
 
     async def commit(self, write: Write) -> None:
         self._require_possible(write)
@@ -117,10 +121,7 @@ class MemoryRevisionStore:
             self._newest[row.stored.head.key] = row
             self._versions[row.stored.head.key.at(row.stored.head.version)] = row
         self.blobs.publish(write.blobs)
-        for claim in write.claims:
-            self._claims[claim.name] = claim.seen + 1
-        if write.receipt is not None:
-            self._receipts[write.receipt.name] = write.receipt
+        self._conditions.store(write)
 
     def _place_of(self, change: Change) -> int:
         kept = self._newest.get(change.revision.key)
@@ -139,10 +140,7 @@ class MemoryRevisionStore:
             if change.description is not None and change.description.patient in self._erased:
                 raise Gone(f"Patient/{change.description.patient} was erased")
             written.add(key)
-        if any(self._claims.get(claim.name, 0) != claim.seen for claim in write.claims):
-            raise Contention("Another request relied on the same condition and was faster")
-        if write.receipt is not None and write.receipt.name in self._receipts:
-            raise Contention("Another request used the same key and was faster")
+        self._conditions.require(write)
         self.blobs.require_pending(write.blobs)
 
     def erase(self, patient: str) -> None:

@@ -4,8 +4,8 @@ Optimistic: a batch is sent as if nobody else wrote. When the database finds a c
 whose base is no longer the newest are answered (`VersionConflict`, `Contention`), and the others go again at once.
 Nothing is acknowledged before the transaction that holds it is durable.
 
-The unique `revisions._id`, the compare-and-swap on `resources.version` and on `claims.n`, and the unique receipts are
-the locks. What this process committed a moment ago is remembered, only to answer stale writes without a round trip.
+The unique `revisions._id`, the compare-and-swap on `resources.version`, `claims.n` and `cells.n`, and the unique receipts
+are the locks. What this process committed a moment ago is remembered, only to answer stale writes without a round trip.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.blob_documents import BLOBS, published
 from storage.mongo.chains import AuditChain, Links
 from storage.mongo.client import READ_MS, Database
-from storage.mongo.documents import AUDIT, CLAIMS, HEADS, RECEIPTS, RESOURCES
+from storage.mongo.documents import AUDIT, CELLS, CLAIMS, HEADS, RECEIPTS, RESOURCES
 from storage.mongo.failures import translated
 from storage.mongo.preparing import Prepared, born, owners, prepare, tip_of
 from storage.mongo.recent import Recent
@@ -214,7 +214,7 @@ class Commits:
                     job.fail(_overtaken(name, job.item.prepared))
 
     async def _numbers(self, names: set[str | bytes]) -> dict[str | bytes, int]:
-        """What the named resources, claims and receipts count now; absent is 0."""
+        """What the named resources, claims, cells and receipts count now; absent is 0."""
         blobs = [name for name in names if isinstance(name, str) and name.startswith(f"{BLOBS}/")]
         resources = [name for name in names if isinstance(name, str) and name not in blobs]
         others = [name for name in names if isinstance(name, bytes)]
@@ -222,6 +222,7 @@ class Commits:
         for collection, field, wanted in (
             (RESOURCES, "version", resources),
             (CLAIMS, "n", others),
+            (CELLS, "n", others),
             (RECEIPTS, "at", others),
         ):
             if wanted:

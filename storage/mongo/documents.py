@@ -25,7 +25,7 @@ from domain.identity import FhirJson, ResourceKey
 from domain.revision import Head, Stored
 
 REVISIONS, RESOURCES, AUDIT, HEADS = "revisions", "resources", "audit", "audit_heads"
-CLAIMS, RECEIPTS, JOBS = "claims", "idempotency", "jobs"
+CLAIMS, RECEIPTS, JOBS, CELLS = "claims", "idempotency", "jobs", "cells"
 
 
 class RevisionDocument(TypedDict):
@@ -131,6 +131,16 @@ class ClaimDocument(TypedDict):
     _id: bytes  # keyed hash of the condition
     n: int  # plain: changes with every write that relied on it
     at: datetime  # plain
+
+
+class CellDocument(TypedDict):
+    """`cells`: who holds five minutes of somebody's time (`domain/cells.py`); kept a day beyond that time."""
+
+    _id: bytes  # keyed hash of the cell's name
+    n: int  # plain: changes with every write
+    holder: str | None  # plain: id of the appointment, null when it was released
+    until: datetime | None  # plain: when a tentative hold ends
+    gone: datetime  # plain: when the row is forgotten
 
 
 class ReceiptDocument(TypedDict):

@@ -16,7 +16,7 @@ from storage.mongo.account_documents import ACCOUNTS, ATTEMPTS, CREDENTIALS, REP
 from storage.mongo.blob_documents import BLOBS
 from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS
-from storage.mongo.documents import AUDIT, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
+from storage.mongo.documents import AUDIT, CELLS, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.failures import translated
 from storage.mongo.oversight_documents import BREAK_GLASS, RATES, RELATIONS
 from storage.mongo.session_documents import SESSIONS
@@ -107,6 +107,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("same", name="same", partialFilterExpression={"same": {"$exists": True}}),
     ),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
+    CELLS: (IndexModel("gone", name="expiry", expireAfterSeconds=0),),
     RECEIPTS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     SESSIONS: (
         # The logins of one person.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from domain.audit import AuditEntry
 from domain.blobs import BlobClaim
+from domain.cells import Cell
 from domain.errors import VersionConflict
 from domain.revision import Change, Claim, Description, Receipt, Write
 from storage.crypto.keys import Keyring, patient_owner
@@ -45,6 +46,14 @@ class Expected(NamedTuple):
     number: int
 
 
+class Booked(NamedTuple):
+    """A cell as it will be, `n` but for its count: expected is `seen`."""
+
+    name: bytes
+    seen: int
+    fields: Mapping[str, Any]
+
+
 class Prepared(NamedTuple):
     """One write, ready to be sent. `touches` maps every stored name it depends on to the number expected there, `tied` are
     the actors whose relations it changes."""
@@ -60,6 +69,7 @@ class Prepared(NamedTuple):
     touches: Mapping[str | bytes, int]
     size: int
     tied: frozenset[str] = frozenset()
+    cells: tuple[Booked, ...] = ()
 
     def __repr__(self) -> str:
         return f"Prepared({len(self.revisions)} revisions, {self.size} bytes)"
@@ -115,6 +125,8 @@ async def prepare(
             await breath.take()
     claims = tuple(_claims(write.claims, keyring))
     touches.update(claims)
+    cells = tuple(_booked(write.cells, keyring))
+    touches.update({cell.name: cell.seen for cell in cells})
     touches.update(_published(write))
     receipt_name = None
     if write.receipt is not None:
@@ -133,6 +145,7 @@ async def prepare(
         touches=touches,
         size=size,
         tied=frozenset(actor for change in write.changes for actor in changed_actors(change)),
+        cells=cells,
     )
 
 
@@ -229,6 +242,17 @@ def _published(write: Write) -> dict[str | bytes, int]:
 def _claims(claims: tuple[Claim, ...], keyring: Keyring) -> list[Expected]:
     found = {keyring.service.name_hash("claim", claim.name): claim.seen for claim in claims}
     return [Expected(name, seen) for name, seen in found.items()]
+
+
+def _booked(cells: tuple[Cell, ...], keyring: Keyring) -> list[Booked]:
+    """Raises `ValueError` for a cell that one write books twice."""
+    found = {keyring.service.name_hash("cell", cell.name): cell for cell in cells}
+    if len(found) < len(cells):
+        raise ValueError("a write books or releases a cell once")
+    return [
+        Booked(name, cell.seen, {"holder": cell.holder, "until": cell.until, "gone": cell.gone})
+        for name, cell in found.items()
+    ]
 
 
 def _receipt(receipt: Receipt, name: bytes | None) -> bytes:

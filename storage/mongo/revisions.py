@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 
 from domain.candidates import MAX_OPENED, Page, needs_opening
+from domain.cells import Held
 from domain.errors import DomainError
 from domain.identity import ResourceKey
 from domain.ports import Inspect
@@ -120,6 +121,9 @@ class MongoRevisionStore:
 
     async def claim(self, names: Sequence[str]) -> list[int]:
         return await self._conditions.claim(names)
+
+    async def cells(self, names: Sequence[str]) -> list[Held]:
+        return await self._conditions.cells(names)
 
     async def receipt(self, name: str) -> Receipt | None:
         return await self._conditions.receipt(name)

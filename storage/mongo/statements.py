@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from storage.mongo.blob_documents import BLOBS, PENDING, READY
 from storage.mongo.chains import Links
 from storage.mongo.client import Collection
-from storage.mongo.documents import AUDIT, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
+from storage.mongo.documents import AUDIT, CELLS, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
 from storage.mongo.oversight_documents import RELATIONS
 from storage.mongo.preparing import Prepared
 from storage.mongo.transactions import SLICE_DOCUMENTS, Statement, inserts, updates
@@ -23,13 +23,25 @@ _SLOT = int.from_bytes(os.urandom(1)) & 0x3F
 
 
 def claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
-    """What the claims of this batch will count.
+    """What the claims and cells of this batch will count.
 
-    A new claim starts at the time in microseconds, not at 1: claims expire, and one that is made again must not count
+    A new one starts at the time in microseconds, not at 1: they expire, and one that is made again must not count
     what an older one has counted.
     """
     now = time.time_ns() // 1_000
-    return {claim.name: claim.number + 1 if claim.number else now for write in writes for claim in write.claims}
+    counted: list[tuple[bytes, int]] = [claim for write in writes for claim in write.claims]
+    counted += [(cell.name, cell.seen) for write in writes for cell in write.cells]
+    return {name: seen + 1 if seen else now for name, seen in counted}
+
+
+def _cells(writes: Sequence[Prepared], numbers: Mapping[str | bytes, int]) -> Iterator[Statement]:
+    """Book and release."""
+    cells = [cell for write in writes for cell in write.cells]
+    rows = [(cell, {**cell.fields, "n": numbers[cell.name]}) for cell in cells]
+    yield from inserts(CELLS, [encode_document({"_id": cell.name, **row}) for cell, row in rows if not cell.seen])
+    yield from updates(
+        CELLS, [({"_id": cell.name, "n": cell.seen}, {"$set": row}, 150) for cell, row in rows if cell.seen]
+    )
 
 
 def _retied(actors: set[str]) -> Iterator[Statement]:
@@ -57,6 +69,7 @@ def statements(
     )
     used: dict[str, Any] = {"$inc": {"n": 1}, "$set": {"at": now}}
     yield from updates(CLAIMS, [({"_id": name, "n": seen}, used, 100) for name, seen in claims if seen])
+    yield from _cells(writes, numbers)
     ready: dict[str, Any] = {"state": READY, "at": now}
     yield from updates(
         BLOBS,

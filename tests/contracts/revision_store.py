@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
+from domain.cells import Cell, Held
 from domain.errors import Contention, DomainError, Gone, VersionConflict
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
@@ -286,6 +287,60 @@ class ConditionsContract:
         assert await store.receipt(name) is None
 
 
+NOON = at(0)
+
+
+def booked(name: str, held: Held, holder: str | None, until: datetime | None = None) -> Cell:
+    return Cell(name, held.seen, holder, NOON + timedelta(days=9_000), until)
+
+
+class CellsContract:
+    """Booking and releasing."""
+
+    async def test_a_cell_nobody_booked_is_free(self, store: RevisionStore) -> None:
+        (held,) = await store.cells([f"doctor/{new_key()}"])
+        assert held == Held()
+        assert held.free(NOON)
+
+    async def test_a_booked_cell_is_held_until_it_is_released_and_can_be_booked_again(
+        self, store: RevisionStore
+    ) -> None:
+        name, until = f"doctor/{new_key()}", NOON + timedelta(minutes=5)
+        for holder, ends in (("a1", until), ("a1", None), (None, None), ("a2", None)):
+            (held,) = await store.cells([name])
+            await store.commit(write(change(new_key()), cells=(booked(name, held, holder, ends),)))
+            (now,) = await store.cells([name])
+            assert (now.holder, now.until) == (holder, ends)
+        assert now.held_by("a2", NOON)
+        assert not now.held_by("a1", NOON)
+
+    async def test_of_forty_who_want_one_cell_of_several_one_gets_it(self, store: RevisionStore) -> None:
+        names = [f"doctor/{new_key()}" for _ in range(5)]
+        keys = [new_key() for _ in range(40)]
+        for _ in range(3):
+            seen = await store.cells(names)
+            writes = [
+                write(
+                    change(key, await store.newest(key)),
+                    cells=tuple(booked(names[i], seen[i], str(key)) for i in (4, n % 4)),
+                )
+                for n, key in enumerate(keys)
+            ]
+            results = await outcomes(*map(store.commit, writes))
+            assert (results.count(None), results.count(Contention)) == (1, 39)
+            held = await store.cells(names)
+            winner = keys[results.index(None)]
+            assert held[4].holder == str(winner)
+            assert [h.holder for h in held].count(str(winner)) == 2
+
+    async def test_a_refused_write_books_nothing(self, store: RevisionStore) -> None:
+        taken, name = new_key(), f"doctor/{new_key()}"
+        await create(store, taken)
+        with pytest.raises(VersionConflict):
+            await store.commit(write(change(taken), cells=(booked(name, Held(), "a1"),)))
+        assert await store.cells([name]) == [Held()]
+
+
 class HistoryContract:
     """Histories of instance, type and system; `_since`, `_at`, pages."""
 
@@ -387,5 +442,5 @@ class HistoryContract:
         assert [one.head.key.at(one.head.version) for one in rest.versions] == [a.at(2), a.at(1)]
 
 
-class RevisionStoreContract(VersionsContract, ConditionsContract, HistoryContract):
+class RevisionStoreContract(VersionsContract, ConditionsContract, CellsContract, HistoryContract):
     """Everything but searches, see `tests/contracts/searching.py`."""

@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 from domain.audit import AuditEntry
+from domain.cells import Cell
 from domain.identity import ResourceKey
 from domain.revision import (
     Change,
@@ -66,9 +67,14 @@ def deletion(key: ResourceKey, base: Stored, *, now: datetime | None = None) -> 
     return Change(tombstone(key, base=base, now=now or datetime.now(UTC)), None, base)
 
 
-def write(*changes: Change, claims: tuple[Claim, ...] = (), receipt: Receipt | None = None) -> Write:
+def write(
+    *changes: Change,
+    claims: tuple[Claim, ...] = (),
+    receipt: Receipt | None = None,
+    cells: tuple[Cell, ...] = (),
+) -> Write:
     targets = tuple(one.revision.key.at(one.revision.version) for one in changes)
-    return Write(changes, entry(targets=targets), claims, receipt)
+    return Write(changes, entry(targets=targets), claims, receipt, cells=cells)
 
 
 def at(minutes: float) -> datetime:

@@ -17,6 +17,7 @@ from domain.accounts.account import Account, Credentials, Totp
 from domain.accounts.ports import Limit, Ticket
 from domain.audit import AuditEntry
 from domain.break_glass import Grant, Review
+from domain.cells import Cell
 from domain.clients import Client
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
@@ -137,7 +138,10 @@ async def fill(store: MongoRevisionStore) -> None:
             f"{key}?identifier=756.9217.0769.85", (await store.claim([f"{key}?identifier=756.9217.0769.85"]))[0]
         )
         receipt = Receipt(f"Chalmers/{key}/{change.revision.version}", b"f", ((201, key.at(1)),))
-        await store.commit(Write((change,), entry("update"), (claim,), receipt))
+        cell = Cell(
+            f"patient/Chalmers/{change.revision.version}/{key}", 0, "a1", datetime.now(UTC) + timedelta(days=1), NOW
+        )
+        await store.commit(Write((change,), entry("update"), (claim,), receipt, cells=(cell,)))
     await store.close()
 
 
@@ -160,6 +164,7 @@ def stated_fields() -> dict[str, set[str]]:
         (d.HEADS, d.HeadDocument),
         (d.CLAIMS, d.ClaimDocument),
         (d.RECEIPTS, d.ReceiptDocument),
+        (d.CELLS, d.CellDocument),
         (d.JOBS, d.JobDocument),
         (BREAK_GLASS, BreakGlassDocument),
         (RATES, RateDocument),
