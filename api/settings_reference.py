@@ -7,8 +7,7 @@ from typing import NamedTuple, get_args, get_type_hints
 
 from msgspec import Meta
 
-from api.environment import variable_of
-from api.settings import Settings
+from api.settings import Settings, variable_of
 
 
 class Documented(NamedTuple):

@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 
 import api
-from api.environment import environment_of, load_settings
-from api.settings import Settings
+from api.settings import Settings, environment_of, load_settings
 from domain.errors import DomainError, Unavailable
 
 

@@ -16,8 +16,7 @@ import msgspec
 import typer
 
 from api.commands.options import DataDir
-from api.environment import environment_of, load_settings
-from api.settings import Settings
+from api.settings import Settings, environment_of, load_settings
 
 
 def serve(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from api.v1 import (
+    allergies,
     audit,
     auth,
     break_glass,
     document_content,
     documents,
+    immunizations,
+    insurance,
+    medical_history,
     passwords,
     second_factors,
     sessions,
@@ -15,6 +19,7 @@ from api.v1 import (
     signed_links,
     uploads,
     users,
+    vital_signs,
 )
 from api.v1.endpoint import Endpoint
 
@@ -31,4 +36,9 @@ TABLE: tuple[Endpoint, ...] = (
     *shares.ENDPOINTS,
     *signed_links.ENDPOINTS,
     *uploads.ENDPOINTS,
+    *vital_signs.ENDPOINTS,
+    *medical_history.ENDPOINTS,
+    *insurance.ENDPOINTS,
+    *immunizations.ENDPOINTS,
+    *allergies.ENDPOINTS,
 )

@@ -10,8 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.environment import load_settings
-from api.settings import UnusableSettings
+from api.settings import UnusableSettings, load_settings
 from api.tokens import mint, signing_key
 
 

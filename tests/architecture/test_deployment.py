@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from api.environment import variable_of
-from api.settings import Settings
+from api.settings import Settings, variable_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())

@@ -13,8 +13,7 @@ import typer.testing
 from click.testing import Result
 
 from api.cli import app as commands
-from api.environment import environment_of
-from api.settings import Settings
+from api.settings import Settings, environment_of
 from api.wiring import Opened, opened
 from domain.blobs import Blob
 from domain.errors import Unavailable

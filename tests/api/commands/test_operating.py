@@ -15,8 +15,7 @@ from click.testing import Result
 from pymongo import MongoClient
 
 from api.cli import app as commands
-from api.environment import environment_of
-from api.settings import Settings
+from api.settings import Settings, environment_of
 from storage.mongo import erasure, rotation
 
 Run: TypeAlias = Callable[..., Coroutine[None, None, Result]]

@@ -18,6 +18,7 @@ from api.tokens import mint
 from tests.api.conftest import started
 from tests.api.v1.clinic import ORIGIN, Clinic, Mailbox
 from tests.api.v1.sharing_world import World
+from tests.api.v1.ward import Ward
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,10 @@ async def nobody(clinic: Clinic) -> httpx.AsyncClient:
     """A client without a token."""
     transport = httpx.ASGITransport(clinic.app)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url=ORIGIN)
+
+
+@pytest.fixture
+async def ward(clinic: Clinic, program: str) -> Ward:
+    found = Ward(clinic, program)
+    await found.fill()
+    return found
