@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from domain.access import Letter, Role
 
@@ -31,17 +31,7 @@ _SUMMARY = "Encounter EpisodeOfCare CareTeam CarePlan Goal FamilyMemberHistory R
 _CLINICAL = "Condition AllergyIntolerance Immunization Procedure"
 _DIRECTORY = "Practitioner PractitionerRole Organization Location HealthcareService"
 _REFERENCE = "Medication ValueSet CodeSystem"
-_EVERYBODY: tuple[Role, ...] = (
-    "SUPER_ADMIN",
-    "ADMIN",
-    "DOCTOR",
-    "NURSE",
-    "PATIENT",
-    "RECEPTIONIST",
-    "PHARMACIST",
-    "LAB_TECHNICIAN",
-    "DIETICIAN",
-)
+_EVERYBODY: tuple[Role, ...] = get_args(Role)
 
 _ROWS: Sequence[tuple[str, dict[Role, str]]] = (
     (
