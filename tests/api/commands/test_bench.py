@@ -1,4 +1,4 @@
-"""`chartvault bench` end to end, a second per cell: every cell runs and every answer is right. No figure is asserted."""
+"""`chartvault bench` end to end, a moment per cell: every answer is right. No figure is asserted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,37 +18,36 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=False)
 
 
+def require_measured(result: dict[str, Any]) -> None:
+    """Every figure of a cell is there, and none is impossible."""
+    assert result["void"] is False
+    assert result["rate"] > 0
+    assert result["each"] > 0
+    assert 0 < result["p50_ms"] <= result["p95_ms"] <= result["p99_ms"]
+    if sys.platform == "linux":
+        assert result["cpu_ms"] > 0
+
+
 @pytest.mark.slow
-def test_every_cell_runs_on_a_server_of_its_own(tmp_path: Path) -> None:
-    cells = "create,read,update,crud36,import,tx2,mix,search_name,search_obs,search30"
-    short = ("--seconds", "0.5", "--warmup", "0.1", "--rounds", "1", "--connections", "4")
-    done = run("--cells", cells, *short, "--json", tmp_path / "result.json")
+def test_some_cells_run_on_a_server_of_its_own(tmp_path: Path) -> None:
+    """All of them by hand: `tests/benchmarks/test_bench_cells.py`."""
+    short = ("--seconds", "0.2", "--warmup", "0.1", "--rounds", "1", "--connections", "4")
+    done = run("--cells", "create,read,tx2", *short, "--json", tmp_path / "result.json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "result.json").read_text())
-    assert [(r["cell"], r["connections"]) for r in found["results"]] == [
-        *(("create", 4), ("read", 4), ("update", 4), ("crud36", 4), ("import", 1), ("import", 4), ("tx2", 4)),
-        *((name, 4) for name in ("mix", "search_name", "search_obs")),
-        *((f"search30/{family}", 4) for family in ("string", "date", "token", "quantity", "reference", "composite")),
-    ]
+    assert [(r["cell"], r["connections"]) for r in found["results"]] == [("create", 4), ("read", 4), ("tx2", 4)]
     for result in found["results"]:
-        assert result["void"] is False
-        assert result["rate"] > 0
-        assert result["each"] > 0
-        assert 0 < result["p50_ms"] <= result["p95_ms"] <= result["p99_ms"]
-        if sys.platform == "linux":
-            assert result["cpu_ms"] > 0
+        require_measured(result)
     assert set(found["calibrations"][0]) == {"find", "insert", "transaction of two", "documents in batches"}
     assert "of ceiling" in done.stdout
 
 
 @pytest.mark.slow
 def test_documents_go_up_and_down_beside_a_plain_copy(tmp_path: Path) -> None:
-    done = run("--cells", "blob", "--blob-mb", "20", "--rounds", "1", "--json", tmp_path / "result.json")
+    done = run("--cells", "blob", "--blob-mb", "2", "--rounds", "1", "--json", tmp_path / "result.json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "result.json").read_text())["documents"]["base"]
     assert all(found[way][0] > 0 for way in ("form", "raw", "download", "plain_upload", "plain_download"))
-    if sys.platform == "linux":
-        assert found["grown_mb"] < 64
     assert "of a plain copy" in done.stdout
 
 

@@ -1,7 +1,7 @@
 """What sealing costs a large document: by hand, on a machine with nothing else to do.
 
-    python -m tests.blob_benchmark                            files in a temporary folder
-    python -m tests.blob_benchmark http://127.0.0.1:7480      a bucket at an S3 server (account as in `s3_servers.py`)
+    python -m tests.benchmarks.large_documents                            files in a temporary folder
+    python -m tests.benchmarks.large_documents http://127.0.0.1:7480      a bucket at an S3 server (account as in `s3_servers.py`)
 
 Compares putting and getting 1 GB through a store alone with receiving and opening it through the whole layer (record, both
 hashes, sealing), in seconds, in seconds of CPU and in growth of memory; then 64 KiB ranges from the middle.
