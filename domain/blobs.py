@@ -2,7 +2,7 @@
 
     receive      a record `pending`, then one pass over the stream: count, look at its head, hash, seal, store
     publish      `Write.blobs`: the blob becomes `ready` in the transaction of the version that names it, or not at all
-    doomed       never published, or its patient was erased: the sweeper removes the bytes, then the record
+    doomed       never published, replaced, or its patient was erased: the sweeper removes the bytes, then the record
 
 Bytes come first and the resource second, so a crash leaves bytes that nobody names, never a name without bytes. A blob is
 immutable and never overwritten: new content is a new blob. It is sealed under a key of its own, which is wrapped under the
@@ -43,11 +43,16 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 class BlobClaim(msgspec.Struct, frozen=True):
-    """In a `Write`: the pending blob `id` of this patient becomes ready with the version `resource` (`Binary/1/2`)."""
+    """In a `Write`: the pending blob `id` of this patient becomes ready with the version `resource` (`Binary/1/2`).
+
+    `replaces` is a ready blob that was nobody's: it is doomed in the same step, and `stat` of it gives this one instead. So a
+    document that comes into a patient's record leaves nothing that an erasure of the patient would not reach.
+    """
 
     id: str
     patient: str | None
     resource: str
+    replaces: str | None = None
 
 
 class Blob(msgspec.Struct, frozen=True):
@@ -72,9 +77,9 @@ class Blob(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Blob({self.id}, {self.size} bytes)"
 
-    def claim(self, resource: str) -> BlobClaim:
+    def claim(self, resource: str, replaces: str | None = None) -> BlobClaim:
         """The part of a `Write` that publishes it with the version `resource` (`ResourceKey.at`)."""
-        return BlobClaim(self.id, self.patient, resource)
+        return BlobClaim(self.id, self.patient, resource, replaces)
 
 
 class Blobs(Protocol):
@@ -109,6 +114,8 @@ class Blobs(Protocol):
 
     async def stat(self, blob_id: str, *, patient: str | None) -> Blob:
         """A pending or ready blob of this patient. The patient must be that of the resource that names the blob.
+
+        Of one that was nobody's and has been replaced (`BlobClaim.replaces`), the blob in its place, a patient's.
 
         Raises `NotFound` when there is no such blob or it is another patient's, `Gone` when the patient was erased,
         `IntegrityFailure` when the record was altered, `Unavailable`.

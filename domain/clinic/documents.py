@@ -114,7 +114,7 @@ async def _written(
     made = parts.documents.links.binary(
         {}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=blob.patient, scan=scan
     )
-    binary = NewBinary(target, made, extract.words, blob.claim(target.at(1)))
+    binary = NewBinary(target, made, extract.words, (blob.claim(target.at(1)),))
 
     async def plan() -> Planned:
         superseded, warnings = await replaced(parts, occasion, content)

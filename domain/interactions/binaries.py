@@ -16,6 +16,7 @@ from domain.blobs import Blob, Span
 from domain.documents.base64_data import decoded, encoded
 from domain.errors import Forbidden, NotAcceptable, NotFound, Quarantined
 from domain.identity import FhirJson, ResourceKey, parse_version
+from domain.interactions.adopting import adopted
 from domain.interactions.binary_content import binary_of, owner_of, readable
 from domain.interactions.brought import Brought
 from domain.interactions.carrying import planned_of
@@ -55,7 +56,10 @@ async def _document(parts: Parts, answer: Answer, content: FhirJson) -> Document
     blob_id = parts.documents.links.blob(content)
     if blob_id is None or answer.head is None:
         return Document(answer, content, None)
-    return Document(answer, content, await parts.blobs.stat(blob_id, patient=answer.head.patient))
+    blob = await parts.blobs.stat(blob_id, patient=answer.head.patient)
+    if blob.patient != answer.head.patient:  # of a version from before it was the patient's
+        answer = msgspec.structs.replace(answer, head=msgspec.structs.replace(answer.head, patient=blob.patient))
+    return Document(answer, content, blob)
 
 
 def require_harmless(parts: Parts, found: Document) -> None:
@@ -145,7 +149,9 @@ async def update_raw(
     async def plan() -> Planned:
         base = await parts.store.newest(key)
         require_match(key, base, if_match)
-        return await replacing(parts, occasion, key, brought.content, base=base, method="PUT", brought=brought)
+        moved = await adopted(parts, base, None if brought.blob is None else brought.blob.blob.patient)
+        whole = msgspec.structs.replace(brought, adopted=moved)
+        return await replacing(parts, occasion, key, brought.content, base=base, method="PUT", brought=whole)
 
     return await write_one(parts, occasion, plan)
 

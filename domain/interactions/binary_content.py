@@ -6,11 +6,14 @@ record the context is in is the one whose key seals the content.
 
 from __future__ import annotations
 
+import msgspec
+
 from domain import access
 from domain.documents.base64_data import decoded
 from domain.errors import Forbidden, Gone, InvalidContent, NotFound
 from domain.identity import FhirJson, ResourceKey
-from domain.interactions.brought import Around, Brought, facts_of
+from domain.interactions.adopting import adopted
+from domain.interactions.brought import Adopted, Around, Brought, facts_of
 from domain.interactions.guarding import seen
 from domain.interactions.parts import Occasion, Parts, opened, present
 from domain.interactions.read import read
@@ -29,10 +32,14 @@ async def readable(
     access.require(occasion.caller, "r", "Binary")
     newest = await parts.store.newest(key)
     found = newest if version is None or newest is None else await parts.store.version(key, version)
-    if found is None or found.head.deleted or found.head.erased:
+    if found is None or newest is None or found.head.deleted or found.head.erased:
         return present(await seen(parts, occasion.caller, found, key), key), {}
     content = parts.reading.decoded(await opened(parts, found))
     context = parts.documents.links.context(content)
+    if found.head.patient is None and newest.head.patient is not None:
+        # What was nobody's is the patient's now, whatever the version said of itself.
+        await _require_adopter(parts, occasion, newest)
+        return found, content
     if context is None or context.type in ("Patient", "Binary"):
         return present(await seen(parts, occasion.caller, found, key), key), content
     try:
@@ -42,6 +49,16 @@ async def readable(
     except (NotFound, Forbidden):
         raise NotFound(f"There is no {key}") from None
     return found, content
+
+
+async def _require_adopter(parts: Parts, occasion: Occasion, newest: Stored) -> None:
+    """Raise `NotFound`, `Gone` unless the caller may read the newest version of a Binary, or might before its deletion."""
+    key = newest.head.key
+    if newest.head.deleted and not newest.head.erased:
+        if await seen(parts, occasion.caller, newest, key) is None:
+            raise NotFound(f"There is no {key}")
+        return
+    await readable(parts, occasion, key)
 
 
 async def bring_binary(
@@ -55,8 +72,9 @@ async def bring_binary(
         patient = around.patients[context] if inside else await owner_of(parts, occasion, context)
     name = None if context is None else str(context)
     data, declared = content.get("data"), content.get("contentType")
+    moved = await adopted(parts, base, patient)
     if data is None:
-        return await _kept(parts, content, base, name, patient)
+        return await _kept(parts, content, base, name, patient, moved)
     received = await receive(parts, decoded(data, "Binary.data"), patient=patient, declared=declared)
     same = await _same(parts, base, received)
     if same is not None:
@@ -69,7 +87,7 @@ async def bring_binary(
             scan=received.scan,
         )
         return Brought(made, received.extract.words, facts=facts_of(received))
-    return binary_of(parts, content, received, name)
+    return msgspec.structs.replace(binary_of(parts, content, received, name), adopted=moved)
 
 
 async def _same(parts: Parts, base: Stored | None, received: Received) -> str | None:
@@ -98,18 +116,24 @@ def binary_of(parts: Parts, content: FhirJson, received: Received, context: str 
 
 
 async def _kept(
-    parts: Parts, content: FhirJson, base: Stored | None, context: str | None, patient: str | None
+    parts: Parts,
+    content: FhirJson,
+    base: Stored | None,
+    context: str | None,
+    patient: str | None,
+    moved: tuple[Adopted, ...],
 ) -> Brought:
-    """A Binary without data in the body: it keeps the document it has, as long as its owner stays the same."""
+    """A Binary without data in the body: it keeps the document it has, unless it becomes another patient's."""
     links, media_type = parts.documents.links, content.get("contentType", "")
     blob_id, scan = None, links.scanned({})
     words = frozenset[str]()
-    if base is not None and not base.head.deleted and base.head.patient == patient:
+    if base is not None and not base.head.deleted and base.head.patient in (patient, None):
         before = parts.reading.decoded(await opened(parts, base))
         blob_id, scan = links.blob(before), links.scanned(before)
+        blob_id = next((each.blob.id for each in moved if each.replaces == blob_id), blob_id)
         (words,) = await parts.store.found([base])
     made = links.binary(content, media_type=media_type, blob=blob_id, context=context, patient=patient, scan=scan)
-    return Brought(made, words if blob_id is not None else frozenset())
+    return Brought(made, words if blob_id is not None else frozenset(), adopted=moved)
 
 
 async def owner_of(parts: Parts, occasion: Occasion, context: ResourceKey) -> str | None:

@@ -17,6 +17,7 @@ from domain.documents.base64_data import decoded, digest_of
 from domain.documents.linking import InlineData
 from domain.errors import Forbidden, InvalidContent, Issue, NotFound
 from domain.identity import FhirJson, ResourceKey
+from domain.interactions.adopting import adopted
 from domain.interactions.binary_content import bring_binary, readable
 from domain.interactions.brought import NOTHING_AROUND, Around, Brought, Facts, NewBinary, facts_of
 from domain.interactions.guarding import seen
@@ -118,7 +119,7 @@ async def _moved_out(
     made = tools.links.binary(
         {}, media_type=blob.content_type, blob=blob.id, context=str(key), patient=patient, scan=received.scan
     )
-    return NewBinary(target, made, facts.words, blob.claim(target.at(1))), facts
+    return NewBinary(target, made, facts.words, (blob.claim(target.at(1)),)), facts
 
 
 async def _moved_before(parts: Parts, base: Stored) -> dict[str, str]:
@@ -154,7 +155,7 @@ async def _facts(
 ) -> tuple[Facts | None, list[NewBinary]]:
     """What a stored Binary tells of its document; nothing when there is none that the caller may read.
 
-    A Binary that is nobody's becomes the patient's: a new version, sealed under the patient's key.
+    A Binary that is nobody's becomes the patient's (`adopting`): a new version, sealed under the patient's key.
     """
     try:
         base, content = await readable(parts, occasion, target)
@@ -169,18 +170,18 @@ async def _facts(
     free = head.patient is None and "securityContext" not in content
     if not free or patient is None or not occasion.caller.may("u", "Binary"):
         return facts, []
-    moved = await parts.blobs.receive(
-        await parts.blobs.open(blob), patient=patient, content_type=blob.content_type, limit=blob.size
-    )
+    moved = await adopted(parts, base, patient)
     made = parts.documents.links.binary(
         content,
         media_type=blob.content_type,
-        blob=moved.id,
+        blob=next(each.blob.id for each in moved if each.replaces == blob_id),
         context=str(key),
         patient=patient,
         scan=parts.documents.links.scanned(content),
     )
-    return facts, [NewBinary(target, made, words, moved.claim(target.at(head.version + 1)), base)]
+    name = target.at(head.version + 1)
+    claims = tuple(each.blob.claim(name, each.replaces) for each in moved)
+    return facts, [NewBinary(target, made, words, claims, base)]
 
 
 async def replaced(

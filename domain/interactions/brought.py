@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
-from domain.blobs import BlobClaim
+from domain.blobs import Blob, BlobClaim
 from domain.errors import Issue
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.receiving import Received
@@ -25,13 +26,20 @@ class Facts(msgspec.Struct, frozen=True):
         return f"Facts({self.size} bytes)"
 
 
+class Adopted(NamedTuple):
+    """A pending blob of a patient that takes the place of `replaces`, which was nobody's."""
+
+    blob: Blob
+    replaces: str
+
+
 class NewBinary(msgspec.Struct, frozen=True):
     """A Binary that is stored together with the resource; `base` is the version of it there is already."""
 
     key: ResourceKey
     content: FhirJson
     words: frozenset[str]
-    claim: BlobClaim
+    claims: tuple[BlobClaim, ...]
     base: Stored | None = None
 
     def __repr__(self) -> str:
@@ -39,13 +47,17 @@ class NewBinary(msgspec.Struct, frozen=True):
 
 
 class Brought(msgspec.Struct, frozen=True):
-    """`content` as it will be stored, the words of its documents, and what has to be stored with it."""
+    """`content` as it will be stored, the words of its documents, and what has to be stored with it.
+
+    Of a Binary, `blob` is its new document, `adopted` are those it had while it was nobody's.
+    """
 
     content: FhirJson
     found: frozenset[str] = frozenset()
     binaries: tuple[NewBinary, ...] = ()
     superseded: tuple[Stored, ...] = ()
     blob: Received | None = None
+    adopted: tuple[Adopted, ...] = ()
     facts: Facts | None = None
     warnings: tuple[Issue, ...] = ()
 

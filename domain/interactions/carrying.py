@@ -46,14 +46,15 @@ async def planned_of(
     change, answer = changed(parts, occasion, key, brought.content, method=method, base=base, found=brought.found)
     if brought.warnings:
         answer = msgspec.structs.replace(answer, warnings=brought.warnings)
-    if not (brought.binaries or brought.superseded or brought.blob):
+    if not (brought.binaries or brought.superseded or brought.blob or brought.adopted):
         return Planned(answer, change, claims)
     others = [_binary(parts, occasion, made) for made in brought.binaries]
     others += await _superseded(parts, occasion, brought.superseded)
-    blobs = tuple(made.claim for made in brought.binaries)
-    if brought.blob is not None:
-        blobs = (*blobs, brought.blob.blob.claim(key.at(change.revision.version)))
-    return Planned(answer, change, claims, tuple(others), blobs)
+    name = key.at(change.revision.version)
+    blobs = [claim for made in brought.binaries for claim in made.claims]
+    blobs += [] if brought.blob is None else [brought.blob.blob.claim(name)]
+    blobs += [each.blob.claim(name, each.replaces) for each in brought.adopted]
+    return Planned(answer, change, claims, tuple(others), tuple(blobs))
 
 
 def _binary(parts: Parts, occasion: Occasion, made: NewBinary) -> Change:

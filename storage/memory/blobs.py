@@ -25,6 +25,7 @@ class MemoryBlobs:
         self.contents: dict[str, bytes] = {}
         self._blobs: dict[str, Blob] = {}
         self._erased: set[str | None] = set()
+        self._moved: dict[str, str] = {}
 
     async def receive(
         self,
@@ -57,6 +58,9 @@ class MemoryBlobs:
 
     async def stat(self, blob_id: str, *, patient: str | None) -> Blob:
         blob = self._blobs.get(blob_id)
+        if patient is None and blob_id in self._moved:
+            blob = self._blobs[self._moved[blob_id]]
+            patient = blob.patient
         if blob is None or blob.patient != patient:
             raise NotFound("There is no such document")
         self._require_living(patient)
@@ -91,10 +95,16 @@ class MemoryBlobs:
             blob = self._blobs.get(claim.id)
             if blob is None or blob.resource is not None or blob.patient != claim.patient:
                 raise Gone("An upload is not waiting to be published: it was published already, or has expired")
+            old = None if claim.replaces is None else self._blobs.get(claim.replaces)
+            if claim.replaces is not None and (old is None or old.resource is None or old.patient is not None):
+                raise Gone("A document is not there to be replaced")
 
     def publish(self, claims: Sequence[BlobClaim]) -> None:
         for claim in claims:
             self._blobs[claim.id] = msgspec.structs.replace(self._blobs[claim.id], resource=claim.resource)
+            if claim.replaces is not None:
+                del self._blobs[claim.replaces], self.contents[claim.replaces]
+                self._moved[claim.replaces] = claim.id
 
     def erase(self, patient: str) -> None:
         """From now on nothing of this patient can be opened."""

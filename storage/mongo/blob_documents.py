@@ -14,6 +14,8 @@ from storage.crypto.sealing import SealingKey, open_sealed, place, seal
 from storage.mongo.client import READ_MS, Database
 
 BLOBS = "blobs"
+OPENING = ("wrapped", "details", "same", "key")
+"""The fields without which a record opens nothing and tells nothing of its content."""
 PENDING, READY, DOOMED = "pending", "ready", "doomed"
 
 
@@ -32,6 +34,7 @@ class BlobDocument(TypedDict, total=False):
     details: bytes  # sealed at "chartvault/1|blobs/<_id>/details": size, media type, title, SHA-1, SHA-256
     same: bytes  # keyed hash of patient and SHA-256: finds the same content of the same patient
     resource: str  # plain: "Binary/1/2", the version it was published with
+    was: str  # plain: id of the blob, nobody's, in whose place it is
 
 
 class Details(msgspec.Struct, frozen=True, array_like=True):

@@ -142,17 +142,20 @@ class MongoBlobs:
 
     async def stat(self, blob_id: str, *, patient: str | None) -> Blob:
         """See `domain.blobs.Blobs.stat`."""
-        found = None
-        if is_name(blob_id):
-            with translated("The document cannot be looked up"):
-                found = await self.records.find_one({"_id": blob_id, "patient": patient}, max_time_ms=READ_MS)
+        found = await self._record({"_id": blob_id, "patient": patient}) if is_name(blob_id) else None
+        if patient is None and (found is None or found["state"] == DOOMED):
+            found = await self._record({"was": blob_id}) or found
         if found is None:
             raise NotFound("There is no such document")
         if found["state"] == DOOMED or not found.get("whole"):
             # Of an erased patient this raises `Gone`.
-            await self._keyring.for_writing([patient_owner(patient)])
+            await self._keyring.for_writing([patient_owner(found["patient"])])
             raise NotFound("There is no such document")
         return await self._opened(found)
+
+    async def _record(self, selected: dict[str, Any]) -> dict[str, Any] | None:
+        with translated("The document cannot be looked up"):
+            return await self.records.find_one(selected, max_time_ms=READ_MS)
 
     async def _opened(self, record: dict[str, Any]) -> Blob:
         return blob_of(record, await self._key(record["key"], record["patient"]))

@@ -25,7 +25,7 @@ from domain.ports import AuditTrail
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.progress import Progress, unseen
 from storage.mongo import found_words
-from storage.mongo.blob_documents import BLOBS, DOOMED
+from storage.mongo.blob_documents import BLOBS, DOOMED, OPENING
 from storage.mongo.client import Database
 from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
@@ -36,7 +36,6 @@ BATCH = 200
 COMMIT_SECONDS = 15.0
 """A commit prepared with a key in the last moment of its life may take this much longer to be durable."""
 PROTECTED_FIELDS = ("key", "sealed", *FIELDS, *found_words.FIELDS, "outline")
-BLOB_FIELDS = ("wrapped", "details", "same", "key")
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -97,7 +96,7 @@ async def strip_current(database: Database, patient: str, progress: Progress = u
 async def doom_blobs(database: Database, patient: str) -> None:
     """Leave of the patient's blobs nothing that could open them, and the objects to the sweeper."""
     theirs = {"patient": patient, "state": {"$ne": DOOMED}}
-    doomed = {"$set": {"state": DOOMED, "at": datetime.now(UTC)}, "$unset": dict.fromkeys(BLOB_FIELDS, 1)}
+    doomed = {"$set": {"state": DOOMED, "at": datetime.now(UTC)}, "$unset": dict.fromkeys(OPENING, 1)}
     with translated("The documents cannot be erased"):
         await database[BLOBS].update_many(theirs, doomed)
 

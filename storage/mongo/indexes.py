@@ -105,6 +105,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         # Erasure; and the same content of the same patient.
         IndexModel("patient", name="patient"),
         IndexModel("same", name="same", partialFilterExpression={"same": {"$exists": True}}),
+        # What took the place of a document that was nobody's.
+        IndexModel("was", name="was", partialFilterExpression={"was": {"$exists": True}}),
     ),
     CLAIMS: (IndexModel("at", name="expiry", expireAfterSeconds=DAY_SECONDS),),
     CELLS: (IndexModel("gone", name="expiry", expireAfterSeconds=0),),

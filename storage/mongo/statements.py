@@ -10,7 +10,8 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 
-from storage.mongo.blob_documents import BLOBS, PENDING, READY
+from domain.blobs import BlobClaim
+from storage.mongo.blob_documents import BLOBS, DOOMED, OPENING, PENDING, READY
 from storage.mongo.chains import Links
 from storage.mongo.client import Collection
 from storage.mongo.documents import AUDIT, CELLS, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
@@ -70,19 +71,7 @@ def statements(
     used: dict[str, Any] = {"$inc": {"n": 1}, "$set": {"at": now}}
     yield from updates(CLAIMS, [({"_id": name, "n": seen}, used, 100) for name, seen in claims if seen])
     yield from _cells(writes, numbers)
-    ready: dict[str, Any] = {"state": READY, "at": now}
-    yield from updates(
-        BLOBS,
-        [
-            (
-                {"_id": blob.id, "state": PENDING, "whole": True, "patient": blob.patient},
-                _set(ready, blob.resource),
-                200,
-            )
-            for write in writes
-            for blob in write.blobs
-        ],
-    )
+    yield from updates(BLOBS, [update for write in writes for blob in write.blobs for update in _published(blob, now)])
     yield from inserts(RECEIPTS, [write.receipt for write in writes if write.receipt is not None])
     currents = [current for write in writes for current in write.currents]
     yield from updates(
@@ -101,5 +90,13 @@ def statements(
     yield from inserts(AUDIT, links.documents)
 
 
-def _set(fields: dict[str, Any], resource: str) -> dict[str, Any]:
-    return {"$set": {**fields, "resource": resource}}
+def _published(blob: BlobClaim, now: datetime) -> Iterator[tuple[dict[str, Any], dict[str, Any], int]]:
+    """A pending blob becomes ready; what it takes the place of is doomed, and cannot be opened from that moment on."""
+    pending = {"_id": blob.id, "state": PENDING, "whole": True, "patient": blob.patient}
+    ready = {"state": READY, "at": now, "resource": blob.resource}
+    if blob.replaces is None:
+        yield pending, {"$set": ready}, 200
+        return
+    yield pending, {"$set": {**ready, "was": blob.replaces}}, 250
+    nobodys = {"_id": blob.replaces, "state": READY, "patient": None}
+    yield nobodys, {"$set": {"state": DOOMED, "at": now}, "$unset": dict.fromkeys(OPENING, 1)}, 250

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from domain.blobs import HEAD_BYTES, Blob, Blobs, Expected, Span
-from domain.errors import Gone, InvalidContent, NotFound, TooLarge, UnsupportedMedia, VersionConflict
+from domain.errors import Contention, Gone, InvalidContent, NotFound, TooLarge, UnsupportedMedia, VersionConflict
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
 from tests.contracts.writes import change, new_key, write
@@ -270,6 +270,49 @@ class BlobsContract:
         with pytest.raises(Gone):
             await received(blobs, b"three", patient=patient)
         assert await read(blobs, other) == b"other"
+
+    async def test_a_patients_blob_takes_the_place_of_one_that_was_nobodys(
+        self, blobs: Blobs, revisions: RevisionStore, erase: Erase
+    ) -> None:
+        patient = new_key("Patient").id
+        key, old = new_key("Binary"), await received(blobs, b"form", patient=None)
+        await publish(revisions, old, key=key)
+        found = await blobs.stat(old.id, patient=None)
+        new = await received(blobs, b"form", patient=patient)
+        await self._adopt(revisions, key, new, old)
+        for blob_id, owner in ((old.id, None), (new.id, patient)):
+            known = await blobs.stat(blob_id, patient=owner)
+            assert (known.id, known.patient, await read(blobs, known)) == (new.id, patient, b"form")
+        assert list(await blobs.duplicates(old.sha256, patient=None)) == []
+        with pytest.raises(NotFound):
+            await blobs.stat(old.id, patient=patient)
+        assert (found.id, found.patient) == (old.id, None)
+        await erase(patient)
+        for blob_id, owner in ((old.id, None), (new.id, patient)):
+            with pytest.raises(Gone):
+                await blobs.stat(blob_id, patient=owner)
+
+    @pytest.mark.parametrize("state", ["pending", "a patient's", "unknown"])
+    async def test_nothing_takes_the_place_of_what_was_not_nobodys(
+        self, blobs: Blobs, revisions: RevisionStore, state: str
+    ) -> None:
+        key, old = new_key("Binary"), await received(blobs, b"form", patient=None if state == "pending" else "p2")
+        await revisions.commit(write(change(key)))
+        if state == "a patient's":
+            await publish(revisions, old)
+        if state == "unknown":
+            old = msgspec.structs.replace(old, id="0" * 32)
+        new = await received(blobs, b"form")
+        with pytest.raises((Gone, Contention)):
+            await self._adopt(revisions, key, new, old)
+        assert (await blobs.stat(new.id, patient="p1")).resource is None
+        assert (await revisions.newest(key)).head.version == 1  # type: ignore[union-attr]
+
+    async def _adopt(self, revisions: RevisionStore, key: ResourceKey, new: Blob, old: Blob) -> None:
+        """The next version of a Binary belongs to the patient of `new`, which takes the place of `old`."""
+        one = change(key, base=await revisions.newest(key), patient=new.patient)
+        claim = new.claim(key.at(one.revision.version), old.id)
+        await revisions.commit(msgspec.structs.replace(write(one), blobs=(claim,)))
 
     async def test_nothing_protected_is_printed(self, blobs: Blobs) -> None:
         blob = await received(blobs, b"x", title="Letter of Dr Huber")

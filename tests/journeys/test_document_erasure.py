@@ -67,7 +67,13 @@ class Chart:
             f"/fhir/Patient/{self.patient}", json={"resourceType": "Patient", "id": self.patient}, headers=FHIR
         )
         assert written.status_code == 201, written.text
-        for put in (self._by_form, self._by_parts, self._as_raw_binary, self._as_inline_data):
+        for put in (
+            self._by_form,
+            self._by_parts,
+            self._as_raw_binary,
+            self._as_inline_data,
+            self._as_nobodys_binary,
+        ):
             document, content = await put()
             self.documents.append(document)
             self.contents.add(content)
@@ -103,8 +109,14 @@ class Chart:
         return await self.program.patch(address, content=content, headers=headers)
 
     async def _as_raw_binary(self) -> tuple[str, bytes]:
-        content = text("raw")
-        headers = {"content-type": "text/plain", "x-security-context": f"Patient/{self.patient}"}
+        return await self._raw(text("raw"), {"x-security-context": f"Patient/{self.patient}"})
+
+    async def _as_nobodys_binary(self) -> tuple[str, bytes]:
+        """The patient's from the reference on, its first version too."""
+        return await self._raw(text("nobody"), {})
+
+    async def _raw(self, content: bytes, context: dict[str, str]) -> tuple[str, bytes]:
+        headers = {"content-type": "text/plain", **context}
         binary = await self.program.post("/fhir/Binary", content=content, headers=headers)
         assert binary.status_code == 201, binary.text
         return await self._refer({"url": f"Binary/{binary.json()['id']}"}), content

@@ -314,19 +314,6 @@ async def test_a_binary_is_seen_by_who_sees_its_context(fhir: httpx.AsyncClient)
     assert (await fhir.get(f"/{url}", headers={"accept": "application/fhir+json"})).status_code == 410
 
 
-async def test_a_binary_that_was_nobodys_becomes_the_patients(fhir: httpx.AsyncClient) -> None:
-    await patient(fhir)
-    path = await raw(fhir, b"unowned words", "text/plain")
-    answer = await fhir.post("/DocumentReference", json=reference(contentType="text/plain", url=path[1:]))
-    assert answer.status_code == 201, answer.text
-    attachment = answer.json()["content"][0]["attachment"]
-    assert (attachment["size"], attachment["hash"]) == (13, sha1(b"unowned words"))
-    now = await bytes_at(fhir, path)
-    assert now.content == b"unowned words"
-    assert now.headers["x-security-context"] == f"DocumentReference/{answer.json()['id']}"
-    assert await found(fhir, "DocumentReference?_content=unowned") == [f"DocumentReference/{answer.json()['id']}"]
-
-
 async def test_what_a_client_says_of_our_own_extensions_is_dropped(fhir: httpx.AsyncClient) -> None:
     await patient(fhir)
     await raw(fhir, b"victim", "text/plain")
