@@ -6,10 +6,13 @@ history of one resource of such a patient answers 410, as reading it does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from domain import access
 from domain.errors import DomainError, Forbidden, Gone, NotFound
+from domain.identity import ResourceKey
 from domain.interactions.guarding import may_see
 from domain.interactions.parts import Occasion, Parts
 from domain.matching import needs_index
@@ -27,7 +30,7 @@ class Past(msgspec.Struct, frozen=True):
 
 
 async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past:
-    """One page. Of an instance: raises `NotFound` when it never existed, `Gone` when all that there is was erased."""
+    """One page. Of an instance: raises `NotFound` when it never existed, `Gone` when it was erased."""
     resource_type = query.key.type if query.key else query.type or "*"
     access.require(occasion.caller, "r", resource_type)
     if query.key is None:
@@ -38,11 +41,20 @@ async def history(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Past
         raise NotFound(f"There is no {query.key}")
     living = [stored for stored in page.versions if not stored.head.deleted]
     opened = await parts.store.open(living)
-    if query.key is not None and opened and all(isinstance(content, Gone) for content in opened):
+    if query.key is not None and await _erased(parts, query.key, opened):
         raise Gone(f"{query.key} was erased")
     following = iter(opened)
     contents = tuple(None if stored.head.deleted else next(following) for stored in page.versions)
     return Past(tuple(stored.head for stored in page.versions), contents, page.next, page.total)
+
+
+async def _erased(parts: Parts, key: ResourceKey, opened: Sequence[bytes | DomainError]) -> bool:
+    """Whether all of a page was erased, or the resource itself: it may have been nobody's before it was the patient's."""
+    gone = [isinstance(content, Gone) for content in opened]
+    if not any(gone) or all(gone):
+        return any(gone)
+    newest = await parts.store.newest(key)
+    return newest is not None and newest.head.erased
 
 
 async def _narrowed(parts: Parts, occasion: Occasion, query: HistoryQuery) -> HistoryQuery:
