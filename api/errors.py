@@ -22,6 +22,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.NotFound: 404,
     errors.Gone: 410,
     errors.NotSupported: 405,
+    errors.NotProvided: 501,
     errors.UnsupportedMedia: 415,
     errors.NotAcceptable: 406,
     errors.Quarantined: 423,

@@ -13,6 +13,7 @@
     ├── NotFound                  nothing there, or nothing the caller may see  ("not-found")
     │   └── Gone                  it was there and was deleted or erased        ("deleted")
     ├── NotSupported              the interaction does not exist here           ("not-supported")
+    ├── NotProvided               nobody carries this out for this installation ("not-supported")
     ├── UnsupportedMedia          a body in a format that is not read           ("not-supported")
     ├── NotAcceptable             an answer in a format that is not written     ("not-supported")
     ├── Quarantined               a document with malware in it                 ("security")
@@ -123,6 +124,10 @@ class Gone(NotFound):
 
 
 class NotSupported(DomainError):
+    code = "not-supported"
+
+
+class NotProvided(DomainError):
     code = "not-supported"
 
 
