@@ -22,6 +22,9 @@ from api.v1.service import Service as V1Service
 from api.v1.surface import Surface
 from api.v1.table import TABLE
 from api.wiring import Opened
+from domain.clinic.booking_desk import Desk
+from fhir_mapping.friendly.appointments import Appointments
+from fhir_mapping.friendly.doctors import Doctors
 from fhir_mapping.friendly.documents import Documents
 from fhir_mapping.friendly.shares import Shares
 from fhir_mapping.tables import RESOURCE_TYPES
@@ -84,9 +87,15 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         documents=Documents(),
         shares=Shares(),
         vouchers=opened.vouchers,
+        desk=desk(settings, opened),
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)
+
+
+def desk(settings: Settings, opened: Opened) -> Desk:
+    """What bookings are made with, through whichever surface."""
+    return Desk(opened.parts, Appointments(), Doctors())
 
 
 def oauth_surface(settings: Settings, opened: Opened) -> OAuthSurface:

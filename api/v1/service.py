@@ -11,6 +11,7 @@ from domain.access import Caller
 from domain.accounts.people import People
 from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
+from domain.clinic.booking_desk import Desk
 from domain.clinic.document_cards import DocumentRecords
 from domain.clinic.sharing import ShareRecords
 from domain.grants import GrantBook
@@ -54,3 +55,4 @@ class Service(NamedTuple):
     documents: DocumentRecords
     shares: ShareRecords
     vouchers: Vouchers
+    desk: Desk

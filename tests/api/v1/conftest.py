@@ -17,6 +17,7 @@ from api.settings import Settings
 from api.tokens import mint
 from tests.api.conftest import started
 from tests.api.v1.clinic import ORIGIN, Clinic, Mailbox
+from tests.api.v1.practice import Practice
 from tests.api.v1.sharing_world import World
 from tests.api.v1.ward import Ward
 
@@ -92,5 +93,12 @@ async def nobody(clinic: Clinic) -> httpx.AsyncClient:
 @pytest.fixture
 async def ward(clinic: Clinic, program: str) -> Ward:
     found = Ward(clinic, program)
+    await found.fill()
+    return found
+
+
+@pytest.fixture
+async def practice(clinic: Clinic, program: str) -> Practice:
+    found = Practice(clinic, program)
     await found.fill()
     return found
