@@ -17,12 +17,13 @@ from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive
 
 from api import docs, health, surfaces, wiring
 from api.background import repeated
+from api.environment import load_settings
 from api.fhir.surface import FhirSurface
 from api.front import Front
 from api.logs import configure
 from api.oauth import well_known
 from api.oauth.surface import OAuthSurface
-from api.settings import Settings, load_settings
+from api.settings import Settings
 from api.v1.surface import Surface
 
 SWEEP_SECONDS = 600.0

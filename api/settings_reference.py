@@ -7,7 +7,8 @@ from typing import NamedTuple, get_args, get_type_hints
 
 from msgspec import Meta
 
-from api.settings import Settings, variable_of
+from api.environment import variable_of
+from api.settings import Settings
 
 
 class Documented(NamedTuple):

@@ -149,8 +149,8 @@ async def _own(names: Sequence[str]) -> AsyncIterator[Measured]:
     from api.bench.practitioner import practitioner_token
     from api.bench.processes import CpuMeter
     from api.bench.run import Target
+    from api.environment import load_settings
     from api.local_server import started_server
-    from api.settings import load_settings
     from api.wiring import embedded_mongo
 
     with tempfile.TemporaryDirectory(prefix="chartvault-bench-") as folder:

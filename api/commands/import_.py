@@ -97,8 +97,8 @@ async def _target(
     if base is not None:
         yield _Target(base, token, state)
         return
+    from api.environment import load_settings
     from api.local_server import local_server
-    from api.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
     async with local_server(settings, client="chartvault-import") as server:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.status import Status
 
 from api.commands.database import reachable
-from api.settings import load_settings
+from api.environment import load_settings
 from domain.access import Caller
 from domain.audit import AuditEntry, entry
 

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import api
-from api.settings import Settings, environment_of, load_settings
+from api.environment import environment_of, load_settings
+from api.settings import Settings
 from domain.errors import DomainError, Unavailable
 
 

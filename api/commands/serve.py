@@ -16,7 +16,8 @@ import msgspec
 import typer
 
 from api.commands.options import DataDir
-from api.settings import Settings, environment_of, load_settings
+from api.environment import environment_of, load_settings
+from api.settings import Settings
 
 
 def serve(

@@ -17,7 +17,7 @@ def token(
     data_dir: DataDir = None,
 ) -> None:
     """Print an access token for this installation."""
-    from api.settings import load_settings
+    from api.environment import load_settings
     from api.tokens import mint
 
     seconds = duration_seconds(ttl)

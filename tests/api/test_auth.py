@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.auth import Authenticator, FindSession
-from api.settings import Settings, UnusableSettings, load_settings
+from api.environment import load_settings
+from api.settings import Settings, UnusableSettings
 from api.tokens import mint, signing_key
 from api.trusted_keys import TrustedKeys, VerifyingKey
 from domain.accounts.account import Standing

@@ -13,7 +13,7 @@ import typer.testing
 from api.auth import Authenticator
 from api.cli import app, clients, keys
 from api.commands.options import duration_seconds
-from api.settings import load_settings
+from api.environment import load_settings
 from api.trusted_keys import TrustedKeys
 
 PROJECT = Path(__file__).resolve().parents[2]

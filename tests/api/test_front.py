@@ -10,7 +10,8 @@ import pytest
 from litestar import Litestar
 
 from api.app import create_app
-from api.settings import Settings, UnusableSettings, load_settings
+from api.environment import load_settings
+from api.settings import Settings, UnusableSettings
 
 APP = "https://app.example.org"
 PATHS = ("/fhir/metadata", "/fhir/Patient/1", "/fhir/nothing/at/all", "/api/v1/nothing", "/healthz", "/nowhere")

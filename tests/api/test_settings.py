@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings, UnusableSettings, environment_of, load_settings
+from api.environment import environment_of, load_settings
+from api.settings import Settings, UnusableSettings
 from api.settings_reference import reference
 
 FIT_FOR_PRODUCTION = {

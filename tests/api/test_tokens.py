@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from api.settings import UnusableSettings, load_settings
+from api.environment import load_settings
+from api.settings import UnusableSettings
 from api.tokens import mint, signing_key
 
 

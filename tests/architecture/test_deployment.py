@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from api.settings import Settings, variable_of
+from api.environment import variable_of
+from api.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())

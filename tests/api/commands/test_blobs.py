@@ -13,7 +13,8 @@ import typer.testing
 from click.testing import Result
 
 from api.cli import app as commands
-from api.settings import Settings, environment_of
+from api.environment import environment_of
+from api.settings import Settings
 from api.wiring import Opened, opened
 from domain.blobs import Blob
 from domain.errors import Unavailable

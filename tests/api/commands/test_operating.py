@@ -15,7 +15,8 @@ from click.testing import Result
 from pymongo import MongoClient
 
 from api.cli import app as commands
-from api.settings import Settings, environment_of
+from api.environment import environment_of
+from api.settings import Settings
 from storage.mongo import erasure, rotation
 
 Run: TypeAlias = Callable[..., Coroutine[None, None, Result]]

@@ -15,7 +15,8 @@ from pymongo import MongoClient
 
 from api.cli import app as commands
 from api.demo.accounts import demo_accounts
-from api.settings import Settings, environment_of
+from api.environment import environment_of
+from api.settings import Settings
 
 Run: TypeAlias = Callable[..., Coroutine[None, None, Result]]
 ORIGIN = "http://127.0.0.1:8000/api/v1"
