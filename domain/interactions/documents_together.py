@@ -14,8 +14,12 @@ from domain.identity import FhirJson, ResourceKey
 from domain.interactions.bringing import bring
 from domain.interactions.brought import Around, Brought, Facts
 from domain.interactions.entries import at_entry
+from domain.interactions.pacing import side_by_side
 from domain.interactions.parts import Occasion, Parts
 from domain.revision import Stored
+
+AT_ONCE = 16
+"""Documents received together: enough to share round trips and syncs, few enough that none waits long for a reader."""
 
 
 class Written(Protocol):
@@ -50,11 +54,17 @@ async def take_out(parts: Parts, occasion: Occasion, steps: Sequence[Written]) -
     }
     facts: dict[ResourceKey, Facts] = {}
     around = Around(facts, contexts, patients)
-    for key, content, step in (*binaries, *documents):
+
+    async def one(document: tuple[ResourceKey, FhirJson, Written]) -> None:
+        key, content, step = document
         with at_entry(step.index):
             step.brought = await bring(parts, occasion, key, {**content, "id": key.id}, step.base, around)
         if step.brought.facts is not None:
             facts[key] = step.brought.facts
+
+    # Binaries first: a DocumentReference's words, size and hash are those of its Binary.
+    await side_by_side(one, binaries, at_once=AT_ONCE)
+    await side_by_side(one, documents, at_once=AT_ONCE)
 
 
 def _of_type(steps: Sequence[Written], resource_type: str) -> list[tuple[ResourceKey, FhirJson, Written]]:

@@ -36,23 +36,27 @@ class LocalBlobStore:
         self._folder = folder
 
     async def put(self, name: str, pieces: AsyncIterable[bytes]) -> int:
-        path, size, written = self._path(name), 0, 0
-        with _translated("store"):
-            file = await asyncio.to_thread(_created, path)
+        path, size = self._path(name), 0
+        file: int | None = None
+        waiting: list[bytes] = []
+        waiting_bytes = 0
         try:
-            waiting: list[bytes] = []
             async for piece in pieces:  # what the source raises is not ours to translate
                 waiting.append(piece)
-                size += len(piece)
-                if size - written >= _BATCH:
+                size, waiting_bytes = size + len(piece), waiting_bytes + len(piece)
+                if waiting_bytes >= _BATCH:
                     with _translated("store"):
+                        file = await asyncio.to_thread(_created, path) if file is None else file
                         await asyncio.to_thread(_write, file, waiting)
-                    waiting, written = [], size
+                    waiting, waiting_bytes = [], 0
             with _translated("store"):
-                await asyncio.to_thread(_write, file, waiting)
-                await asyncio.to_thread(_sync, file, path, size)
+                if file is None:
+                    await asyncio.to_thread(_write_whole, path, waiting, size)
+                else:
+                    await asyncio.to_thread(_write_last, path, file, waiting, size)
         finally:
-            os.close(file)
+            if file is not None:
+                os.close(file)
         return size
 
     async def get(self, name: str, start: int, end: int) -> tuple[bytes, int]:
@@ -100,6 +104,20 @@ def _created(path: Path) -> int:
         _make_folder(path.parent)
         _sync_folder(path.parent.parent)
         return os.open(path, flags, 0o600)
+
+
+def _write_whole(path: Path, pieces: list[bytes], size: int) -> None:
+    """A small object in one turn of a thread. The file system commits what several threads sync at a time together."""
+    file = _created(path)
+    try:
+        _write_last(path, file, pieces, size)
+    finally:
+        os.close(file)
+
+
+def _write_last(path: Path, file: int, pieces: list[bytes], size: int) -> None:
+    _write(file, pieces)
+    _sync(file, path, size)
 
 
 def _write(file: int, pieces: list[bytes]) -> None:

@@ -16,6 +16,8 @@ from domain.errors import InvalidContent, TooLarge
 from storage.crypto.blob_envelope import BlobKey
 
 BATCH = 1024 * 1024
+AT_ONCE = 64 * 1024
+"""A document of up to this size is sealed where it is: it takes 0.1 ms, and a turn of a thread as long or much longer."""
 
 
 class Intake:
@@ -62,7 +64,10 @@ class Intake:
         try:
             while pieces := await self._next():
                 ready = [] if sealing is None else await sealing
-                sealing = loop.run_in_executor(None, taken, pieces)
+                if self._ended and self.size <= AT_ONCE:
+                    ready = taken(pieces)
+                else:
+                    sealing = loop.run_in_executor(None, taken, pieces)
                 for piece in ready:
                     yield piece
                 await self._alive()

@@ -13,17 +13,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from domain.blobs import Blob, BlobStore, Expected, Sniff, Span
-from domain.errors import DomainError, Gone, IntegrityFailure, NotFound, TooLarge, Unavailable
+from domain.errors import DomainError, IntegrityFailure, NotFound, TooLarge, Unavailable
 from storage.blobs.naming import is_name, new_name
 from storage.crypto.blob_envelope import BlobKey, object_size, unwrapped
 from storage.crypto.keys import Keyring, patient_owner
 from storage.crypto.sealing import SealingKey
 from storage.mongo.blob_documents import BLOBS, DOOMED, PENDING, READY, Details, Handle, blob_of, sealed_details
 from storage.mongo.blob_intake import Intake
+from storage.mongo.blob_pending import PendingRecords, now
 from storage.mongo.blob_reading import BlobReading
 from storage.mongo.client import READ_MS, Database
 from storage.mongo.failures import translated
@@ -41,6 +41,7 @@ class MongoBlobs:
         self.records = database[BLOBS]
         self._keyring = keyring
         self.store = store
+        self._pending = PendingRecords(self.records)
         self._background: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -68,7 +69,7 @@ class MongoBlobs:
         if sniff is not None:
             content_type = sniff(await intake.head())
         await self._keyring.for_writing([patient_owner(patient)])  # an erased patient is refused before the upload
-        created = await self._announce(blob_id, patient)
+        created = await self._pending.announce(blob_id, patient)
         try:
             key = BlobKey(blob_id)
             stored = await self.store.put(blob_id, intake.sealed(key))
@@ -83,21 +84,13 @@ class MongoBlobs:
         size, content_type, title, sha1, sha256 = (getattr(details, name) for name in details.__struct_fields__)
         return Blob(blob_id, patient, size, content_type, title, sha1, sha256, created, None, handle)
 
-    async def _announce(self, blob_id: str, patient: str | None) -> datetime:
-        """Store the pending record: from now on the sweeper knows of the object, should this process die."""
-        now = _now()
-        record = {"_id": blob_id, "state": PENDING, "patient": patient, "created": now, "at": now, "whole": False}
-        with translated("The document cannot be announced to the database"):
-            await self.records.insert_one(record)
-        return now
-
     async def _complete(self, blob_id: str, patient: str | None, key: BlobKey, details: Details) -> Handle:
         """Store what is needed to open the object, unless the record was doomed meanwhile."""
         owner = patient_owner(patient)
         sealing = (await self._keyring.for_writing([owner]))[owner]
         handle = Handle(sealing.id, key.wrapped(sealing))
         fields = {
-            "at": _now(),
+            "at": now(),
             "whole": True,
             "size": details.size,
             "key": handle.key,
@@ -105,15 +98,8 @@ class MongoBlobs:
             "details": sealed_details(blob_id, details, sealing),
             "same": self._same(patient, details.sha256),
         }
-        await self._touch(blob_id, fields)
+        await self._pending.change(blob_id, fields)
         return handle
-
-    async def _touch(self, blob_id: str, fields: dict[str, Any]) -> None:
-        """Change a pending record; raises `Gone` when it is not pending any more."""
-        with translated("The record of the document cannot be stored"):
-            done = await self.records.update_one({"_id": blob_id, "state": PENDING}, {"$set": fields})
-        if not done.matched_count:
-            raise Gone("The patient was erased, or the upload given up, while the document arrived")
 
     def _signs_of_life(self, blob_id: str) -> Any:
         said = time.monotonic()
@@ -121,7 +107,7 @@ class MongoBlobs:
         async def alive() -> None:
             nonlocal said
             if time.monotonic() - said >= ALIVE_SECONDS:
-                await self._touch(blob_id, {"at": _now()})
+                await self._pending.change(blob_id, {"at": now()})
                 said = time.monotonic()
 
         return alive
@@ -131,7 +117,7 @@ class MongoBlobs:
         with suppress(DomainError):
             with translated("The record cannot be doomed"):
                 await self.records.update_one(
-                    {"_id": blob_id, "state": PENDING}, {"$set": {"state": DOOMED, "at": _now()}}
+                    {"_id": blob_id, "state": PENDING}, {"$set": {"state": DOOMED, "at": now()}}
                 )
             await self.store.delete(blob_id)
 
@@ -195,18 +181,13 @@ class MongoBlobs:
     async def keep(self, blobs: Sequence[Blob]) -> None:
         """See `domain.blobs.Blobs.keep`."""
         with translated("The uploads cannot be kept"):
-            await self.records.update_many(_pending(blobs), {"$set": {"at": _now()}})
+            await self.records.update_many(_pending(blobs), {"$set": {"at": now()}})
 
     async def discard(self, blobs: Sequence[Blob]) -> None:
         """See `domain.blobs.Blobs.discard`."""
         with translated("The uploads cannot be discarded"):
-            await self.records.update_many(_pending(blobs), {"$set": {"state": DOOMED, "at": _now()}})
+            await self.records.update_many(_pending(blobs), {"$set": {"state": DOOMED, "at": now()}})
 
 
 def _pending(blobs: Sequence[Blob]) -> dict[str, Any]:
     return {"_id": {"$in": [blob.id for blob in blobs]}, "state": PENDING}
-
-
-def _now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,5 +1,7 @@
 """Transactions as a value: https://hl7.org/fhir/R4/http.html#trules."""
 
+import base64
+
 import msgspec
 import pytest
 
@@ -110,3 +112,24 @@ def test_a_failure_points_at_its_entry(expression: str | None, placed: str) -> N
     with pytest.raises(InvalidRequest) as refused, at_entry(3):
         raise InvalidRequest("no", expression=expression)
     assert refused.value.issues[0].expression == placed
+
+
+async def test_the_words_of_short_notes_are_read_without_fetching_them_again(parts: Parts, asked: Occasion) -> None:
+    note = base64.b64encode(b"Pityriasis rosea, no treatment").decode()
+    document = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "content": [{"attachment": {"contentType": "text/plain", "data": note}}],
+    }
+    entries = [post(document) for _ in range(3)]
+
+    async def refused(*_: object) -> None:
+        raise AssertionError("what has just arrived was fetched again")
+
+    parts.blobs.open = refused  # type: ignore[method-assign, assignment]
+    answers = await transaction(parts, asked, entries, BASE)
+    made = [answer.head.key for answer in answers if answer is not None and answer.head is not None]
+    stored = await parts.store.newest_of(made)
+    words = await parts.store.found([each for each in stored if each is not None])
+    assert len(words) == 3
+    assert all({"pityriasis", "rosea"} <= found for found in words)
