@@ -51,6 +51,8 @@ def _refused_in_production(settings: Settings) -> Iterator[str]:
         yield "CHARTVAULT_MONGODB_URI does not ask for tls=true"
     if settings.smtp_url is not None and settings.smtp_url.startswith("smtp+insecure:"):
         yield "CHARTVAULT_SMTP_URL does not ask for TLS; letters hold tokens"
+    if settings.payment_gateway == "stub":
+        yield "CHARTVAULT_PAYMENT_GATEWAY is stub; bills would be paid without money"
     if settings.base_url is None or not settings.base_url.startswith("https://"):
         yield "CHARTVAULT_BASE_URL is not an https URL; tokens and records would travel in clear"
     if (settings.blob_endpoint or "https://").startswith("http://"):

@@ -177,6 +177,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Origins whose pages may call this server, such as `https://app.example.org`, separated by commas."),
     ] = None
 
+    currency: Annotated[str, _says("Currency of the bills of visits (ISO 4217).", pattern="^[A-Z]{3}$")] = "EUR"
+    visit_fee: Annotated[
+        str, _says("What a visit costs unless its doctor says something else.", pattern=r"^\d{1,9}(\.\d{1,2})?$")
+    ] = "0.00"
+    payment_gateway: Annotated[
+        Literal["none", "stub"], _says("Service that takes card payments. `stub` accepts them and takes no money.")
+    ] = "none"
+
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("Least severe log line written.")] = "info"
 
     def __repr__(self) -> str:

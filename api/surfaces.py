@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from api.auth import Authenticator
 from api.fhir.paging import PageLinks
 from api.fhir.release import capabilities
@@ -13,6 +15,7 @@ from api.oauth.key_sets import KeySets
 from api.oauth.service import Service as OAuthService
 from api.oauth.surface import OAuthSurface
 from api.oauth.table import ROUTES
+from api.outside import payment_gateway
 from api.settings import Settings
 from api.tokens import AccessTokens
 from api.trusted_keys import TrustedKeys
@@ -22,6 +25,7 @@ from api.v1.service import Service as V1Service
 from api.v1.surface import Surface
 from api.v1.table import TABLE
 from api.wiring import Opened
+from domain.clinic.billing_cards import Fee
 from domain.clinic.booking_desk import Desk
 from fhir_mapping.friendly.appointments import Appointments
 from fhir_mapping.friendly.doctors import Doctors
@@ -88,6 +92,8 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         shares=Shares(),
         vouchers=opened.vouchers,
         desk=desk(settings, opened),
+        fee=Fee(Decimal(settings.visit_fee), settings.currency),
+        gateway=payment_gateway(settings),
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)

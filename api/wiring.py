@@ -14,7 +14,7 @@ from typing import NamedTuple
 from api.background import repeated
 from api.document_tools import document_tools
 from api.identifiers import new_id
-from api.logs import log
+from api.outside import mail_and_pages
 from api.settings import Settings, UnusableSettings
 from api.signatures import Signatures
 from domain.access import Caller, parse_scopes
@@ -63,7 +63,7 @@ from storage.mongo.tombstones import Tombstone
 from storage.mongo.verification import verify
 from storage.mongo.vouchers import MongoVouchers
 from storage.oversight import Oversight, oversight
-from storage.people import Outside, people
+from storage.people import people
 
 
 class Opened(NamedTuple):
@@ -138,7 +138,9 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             await known.refresh()
             async with (
                 repeated("search parameters", known.refresh),
-                people(database, keyring, accounts, sessions, _outside(settings), clock=now, new_id=new_id) as folk,
+                people(
+                    database, keyring, accounts, sessions, mail_and_pages(settings), clock=now, new_id=new_id
+                ) as folk,
                 MongoRelations(database) as relations,
             ):
                 yield Opened(
@@ -186,18 +188,6 @@ async def _reached(settings: Settings) -> AsyncIterator[tuple[mongo.Client, mong
             await keyring.close()
     finally:
         await client.close()
-
-
-def _outside(settings: Settings) -> Outside:
-    """Where letters go and link to, and where passkeys are used."""
-    return Outside(
-        front=settings.front,
-        smtp_url=settings.smtp_url,
-        mail_folder=settings.data_dir / "mail",
-        sender=settings.mail_from,
-        origins=tuple(dict.fromkeys((settings.front, settings.origin))),
-        report=lambda failure: log.warning("a letter was not delivered", failure=failure),
-    )
 
 
 async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
