@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from litestar import Litestar, Request, Response, asgi
@@ -24,6 +25,7 @@ from api.logs import configure
 from api.oauth import well_known
 from api.oauth.surface import OAuthSurface
 from api.settings import Settings
+from api.settling import SETTLE_SECONDS, settle_payments
 from api.v1.surface import Surface
 
 SWEEP_SECONDS = 600.0
@@ -77,7 +79,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 _settle()
             app.state.fhir = surfaces.fhir_surface(chosen, parts)
             app.state.logins = surfaces.logins(chosen, parts)
-            app.state.v1 = surfaces.v1_surface(chosen, parts)
+            service = surfaces.v1_service(chosen, parts)
+            app.state.v1 = surfaces.v1_surface(chosen, parts, service)
             app.state.oauth = surfaces.oauth_surface(chosen, parts)
             app.state.settings = chosen
             app.state.ready = parts.ready
@@ -85,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 repeated("alerts", parts.alert),
                 repeated("jobs", parts.work),
                 repeated("signing keys", parts.signatures.refresh),
+                repeated("payments", partial(settle_payments, service), seconds=SETTLE_SECONDS),
                 repeated("blobs", parts.upkeep.sweep_in_turn, seconds=SWEEP_SECONDS),
             ):
                 yield

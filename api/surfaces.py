@@ -27,7 +27,9 @@ from api.v1.table import TABLE
 from api.wiring import Opened
 from domain.clinic.billing_cards import Fee
 from domain.clinic.booking_desk import Desk
+from domain.clinic.visit_bills import VisitBills
 from fhir_mapping.friendly.appointments import Appointments
+from fhir_mapping.friendly.billings import Bills
 from fhir_mapping.friendly.doctors import Doctors
 from fhir_mapping.friendly.documents import Documents
 from fhir_mapping.friendly.shares import Shares
@@ -76,9 +78,9 @@ def logins(settings: Settings, opened: Opened) -> Logins:
     return Logins(opened.sessions, opened.accounts, AccessTokens(settings, opened.signatures), settings)
 
 
-def v1_surface(settings: Settings, opened: Opened) -> Surface:
-    """`/api/v1` over what `opened` holds."""
-    service = V1Service(
+def v1_service(settings: Settings, opened: Opened) -> V1Service:
+    """What `/api/v1`, and what goes on beside it, work with."""
+    return V1Service(
         parts=opened.parts,
         cursors=Cursors(opened.keyring.service.link_secret),
         replays=opened.replays,
@@ -92,16 +94,20 @@ def v1_surface(settings: Settings, opened: Opened) -> Surface:
         shares=Shares(),
         vouchers=opened.vouchers,
         desk=desk(settings, opened),
-        fee=Fee(Decimal(settings.visit_fee), settings.currency),
         gateway=payment_gateway(settings),
     )
+
+
+def v1_surface(settings: Settings, opened: Opened, service: V1Service) -> Surface:
+    """`/api/v1` over what `opened` holds."""
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return Surface(service, authenticator(settings, opened).authenticate, TABLE, gate)
 
 
 def desk(settings: Settings, opened: Opened) -> Desk:
     """What bookings are made with, through whichever surface."""
-    return Desk(opened.parts, Appointments(), Doctors())
+    fee = Fee(Decimal(settings.visit_fee), settings.currency)
+    return Desk(opened.parts, Appointments(), Doctors(), settle=(VisitBills(Bills(), fee),))
 
 
 def oauth_surface(settings: Settings, opened: Opened) -> OAuthSurface:

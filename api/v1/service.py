@@ -11,7 +11,7 @@ from domain.access import Caller
 from domain.accounts.people import People
 from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
-from domain.clinic.billing_cards import Fee, Gateway
+from domain.clinic.billing_cards import Gateway
 from domain.clinic.booking_desk import Desk
 from domain.clinic.document_cards import DocumentRecords
 from domain.clinic.sharing import ShareRecords
@@ -57,5 +57,4 @@ class Service(NamedTuple):
     shares: ShareRecords
     vouchers: Vouchers
     desk: Desk
-    fee: Fee
     gateway: Gateway | None = None
