@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
 
 from domain.audit import AuditEntry
@@ -18,6 +17,7 @@ from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.chains import AuditChain
 from storage.mongo.client import Database
 from storage.mongo.documents import AUDIT, HEADS
+from storage.mongo.lane import Lane
 
 MOST_ENTRIES = 1_000
 HEAVIEST_BYTES = 8_000_000
@@ -29,7 +29,7 @@ class MongoAuditTrail:
     """`domain.ports.AuditTrail`. `close` it before the client."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._entries = database[AUDIT]
+        self._lane = Lane(database)
         self._chain = AuditChain(database[HEADS], keyring, "r")
         self._batches = OneInFlight(self._store, most=MOST_ENTRIES, heaviest=HEAVIEST_BYTES, weigh=_weight)
 
@@ -44,6 +44,7 @@ class MongoAuditTrail:
     async def close(self) -> None:
         """Store what waits, then the chain's last head."""
         await self._batches.close()
+        await self._lane.close()
         try:
             await self._chain.close()
         except PyMongoError:
@@ -54,7 +55,7 @@ class MongoAuditTrail:
         entries = [job.item for job in jobs]
         try:
             links = await self._chain.link(entries)
-            await self._entries.insert_many([RawBSONDocument(raw) for raw in links.documents])
+            await self._lane.insert(AUDIT, links.documents)
         except (PyMongoError, Unavailable) as error:
             self._chain.abandon()
             # `from None`: a driver's write error quotes the documents.

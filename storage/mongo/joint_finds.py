@@ -20,6 +20,7 @@ from domain.errors import Unavailable
 from storage.mongo.batching import OneInFlight
 from storage.mongo.client import Collection
 from storage.mongo.failures import translated
+from storage.mongo.lane import Lane
 from storage.mongo.short_finds import PART, FindJob, Found, Key, Part, ShortFind
 
 MOST = 16
@@ -32,7 +33,8 @@ class JointFinds:
     """The short finds of one collection. `close` it before the client."""
 
     def __init__(self, collection: Collection, *, search_ms: int) -> None:
-        self._collection = collection
+        self._lane = Lane(collection.database)
+        self._collection = collection.name
         self._search_ms = search_ms
         self._common: dict[Key, None] = {}
         self._batches = OneInFlight[ShortFind, Found](self._run, most=MOST)
@@ -43,6 +45,7 @@ class JointFinds:
 
     async def close(self) -> None:
         await self._batches.close()
+        await self._lane.close()
 
     async def _run(self, jobs: Sequence[FindJob]) -> None:
         with translated(_SENTENCE):
@@ -91,24 +94,25 @@ class JointFinds:
             return [await self._alone(parts[0])]
         pipeline = parts[0].stages(0)
         for number, part in enumerate(parts[1:], start=1):
-            pipeline.append({"$unionWith": {"coll": self._collection.name, "pipeline": part.stages(number)}})
-        cursor = await self._collection.aggregate(pipeline, hint=parts[0].lead, maxTimeMS=self._search_ms)
+            pipeline.append({"$unionWith": {"coll": self._collection, "pipeline": part.stages(number)}})
         found: list[Found] = [[] for _ in parts]
-        for document in await cursor.to_list():
+        for document in await self._lane.aggregate(
+            self._collection, pipeline, hint=parts[0].lead, maxTimeMS=self._search_ms
+        ):
             found[document[PART]].append(document)
         return found
 
     async def _alone(self, part: Part) -> Found:
-        cursor = self._collection.find(
+        order = {} if part.sort is None else {"sort": part.sort}
+        return await self._lane.find(
+            self._collection,
             part.filter(hinted=True),
             part.fields,
-            sort=part.sort,
             limit=part.limit,
             hint=part.lead,
-            batch_size=part.limit,
-            max_time_ms=self._search_ms,
+            maxTimeMS=self._search_ms,
+            **order,
         )
-        return await cursor.to_list()
 
     def _remember_common(self, part: Part, taken: Sequence[Found]) -> None:
         for job, own in zip(part.jobs, taken, strict=True):

@@ -27,6 +27,7 @@ from storage.mongo.documents import (
     stored_revision,
 )
 from storage.mongo.failures import translated
+from storage.mongo.lane import Lane
 
 MOST_NAMES = 1_000
 
@@ -38,7 +39,8 @@ class Lookups:
     """Documents of one collection by `_id`, batched."""
 
     def __init__(self, collection: Collection, fields: Mapping[str, Any]) -> None:
-        self._collection = collection
+        self._lane = Lane(collection.database)
+        self._collection = collection.name
         self._fields = fields
         self._batches = OneInFlight[Names, Found](self._find, most=MOST_NAMES, weigh=len)
 
@@ -48,12 +50,15 @@ class Lookups:
 
     async def close(self) -> None:
         await self._batches.close()
+        await self._lane.close()
 
     async def _find(self, jobs: Sequence[Job[Names, Found]]) -> None:
         wanted = list({name for job in jobs for name in job.item})
         with translated("The database does not answer"):
-            cursor = self._collection.find({"_id": {"$in": wanted}}, self._fields, max_time_ms=READ_MS)
-            found = {document["_id"]: document for document in await cursor.to_list()}
+            rows = await self._lane.find(
+                self._collection, {"_id": {"$in": wanted}}, self._fields, limit=len(wanted), maxTimeMS=READ_MS
+            )
+        found = {document["_id"]: document for document in rows}
         for job in jobs:
             job.answer([found.get(name) for name in job.item])
 

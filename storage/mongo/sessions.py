@@ -22,6 +22,7 @@ from storage.mongo.account_documents import ACCOUNTS, STANDING_FIELDS, standing_
 from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.client import READ_MS, Database, Document
 from storage.mongo.failures import translated
+from storage.mongo.lane import Lane
 from storage.mongo.refresh_tokens import RefreshToken, new_refresh_token, next_refresh_token, read_refresh_token
 from storage.mongo.session_documents import SESSIONS, live, session_of
 
@@ -40,10 +41,12 @@ class MongoSessions:
         self._keyring = keyring
         self._service = keyring.service
         self._clock = clock
+        self._lane = Lane(database)
         self._checks = OneInFlight(self._check, most=MOST_CHECKS)
 
     async def close(self) -> None:
         await self._checks.close()
+        await self._lane.close()
 
     async def open(self, login: Login, lifetime: Lifetime) -> Grant:
         """See `domain.sessions.Sessions.open`."""
@@ -178,8 +181,8 @@ class MongoSessions:
         """The live sessions among these, each with its account in `who`."""
         pipeline = [{"$match": live(self._clock(), _id={"$in": ids})}, _WITH_ACCOUNT, {"$project": _CHECKED}]
         with translated("The sessions could not be read"):
-            cursor = await self._sessions.aggregate(pipeline, maxTimeMS=READ_MS)
-            return {row["_id"]: row for row in await cursor.to_list()}
+            rows = await self._lane.aggregate(SESSIONS, pipeline, maxTimeMS=READ_MS)
+        return {row["_id"]: row for row in rows}
 
 
 def _present(row: Document) -> Present | None:
