@@ -129,13 +129,16 @@ class _Row(NamedTuple):
     streams: bool = False
     limit: int = BODY_BYTES
     replays: bool = False
+    refuses: tuple[int, ...] = ()
+    takes: str | None = None
 
 
 class Endpoint(_Row):
     """`method` and `path` below `/api/v1` (`{name}` is a segment); `interaction` is its name in the audit; `answers` the
     `View` it shows with `status`. `public` needs no token, and looks at one that is there only if it is `optional`.
     `streams` leaves reading the body to the handler (`visit.receive`). `replays` answers a repeated Idempotency-Key with
-    the first result."""
+    the first result. `refuses` are statuses it answers besides those that follow from all this, `takes` is the media type of
+    a body that is streamed: both for the documentation."""
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
