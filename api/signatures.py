@@ -62,6 +62,12 @@ class Signatures:
         if signing_now(self._rows, use, self._clock()) is None:
             await self._read_keys((use,))
 
+    async def revoke(self) -> int:
+        """Believe nothing that was signed so far; new keys are made at once. Returns how many were revoked."""
+        revoked = await self._keys.revoke(self._clock())
+        await self.start()
+        return revoked
+
     async def _read_keys(self, uses: Sequence[Use]) -> None:
         rows = list(await self._keys.all())
         now = self._clock()

@@ -280,11 +280,3 @@ async def reseal(opened: Opened, entry: AuditEntry, *, patient: str, progress: P
     """Answer a leaked patient key: a new one, and a new version of each live resource under it. Returns how many."""
     stored = (opened.database, opened.store, opened.parts.describe, opened.keyring)
     return await reseal_patient(*stored, entry, patient=patient, now=opened.parts.clock, progress=progress)
-
-
-async def revoke_signing_keys(opened: Opened, entry: AuditEntry) -> int:
-    """Believe nothing that was signed so far; new keys are made at once. Returns how many were revoked."""
-    await opened.trail.record(entry)
-    revoked = await MongoSigningKeys(opened.database, opened.keyring).revoke(now())
-    await opened.signatures.start()
-    return revoked

@@ -62,7 +62,6 @@ async def _reseal(patient: str, data_dir: DataDir) -> int:
 
 
 async def _revoke(data_dir: DataDir) -> int:
-    from api.wiring import revoke_signing_keys
-
     async with operating(data_dir) as parts:
-        return await revoke_signing_keys(parts, operator_entry(parts, "rotate"))
+        await parts.trail.record(operator_entry(parts, "rotate"))
+        return await parts.signatures.revoke()
