@@ -75,7 +75,7 @@ _ROWS: Sequence[tuple[str, dict[Role, str]]] = (
     ),
     (
         "Composition ClinicalImpression",
-        {"DOCTOR": "crush team", "NURSE": "cr team", "PATIENT": "rs own", "DIETICIAN": "crs team"},
+        {"DOCTOR": "crush team", "NURSE": "crs team", "PATIENT": "rs own", "DIETICIAN": "crs team"},
     ),
     (
         "MedicationRequest",
@@ -90,6 +90,20 @@ _ROWS: Sequence[tuple[str, dict[Role, str]]] = (
     (
         "MedicationDispense",
         {"DOCTOR": "rs team", "NURSE": "rs team", "PATIENT": "rs own", "PHARMACIST": "crus rx"},
+    ),
+    (
+        "MedicationStatement",
+        {
+            "DOCTOR": "crush team",
+            "NURSE": "crs team",
+            "PATIENT": "rs own",
+            "PHARMACIST": "rs rx",
+            "DIETICIAN": "rs team",
+        },
+    ),
+    (
+        "DetectedIssue",
+        {"DOCTOR": "rs team", "NURSE": "rs team", "PATIENT": "rs own", "PHARMACIST": "rs rx"},
     ),
     (
         "ServiceRequest",

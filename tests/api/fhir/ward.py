@@ -155,6 +155,8 @@ def of_type(resource_type: str, patient: str) -> Json:
             "medicationCodeableConcept": code,
         },
         "MedicationDispense": {**subject, "status": "completed", "medicationCodeableConcept": code},
+        "MedicationStatement": {**subject, "status": "completed", "medicationCodeableConcept": code},
+        "DetectedIssue": {"patient": ref(f"Patient/{patient}"), "status": "final"},
         "ServiceRequest": {**subject, "status": "completed", "intent": "order", "code": code},
         "DiagnosticReport": {
             **subject,
