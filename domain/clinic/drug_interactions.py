@@ -89,7 +89,10 @@ class InteractionCheck:
             for class_id, keys in base.members.items():
                 self._members[class_id] = self._members.get(class_id, frozenset()) | keys
                 self._classes[normalised(base.class_names[class_id])] = class_id
-        self._rules = [rule for base in bases for rule in base.rules if rule.active]
+        self._rules: dict[str, list[Rule]] = {}
+        for rule in (rule for base in bases for rule in base.rules if rule.active):
+            for key in self._side(rule.a_kind, rule.a) | self._side(rule.b_kind, rule.b):
+                self._rules.setdefault(key, []).append(rule)
 
     def check(
         self, new: Sequence[Medication], current: Sequence[Medication] = (), allergies: Sequence[Medication] = ()
@@ -122,7 +125,7 @@ class InteractionCheck:
     def _between(self, one: _Found, other: _Found) -> Iterator[Alert]:
         for first in sorted(one.ingredients - other.ingredients):
             for second in sorted(other.ingredients - one.ingredients):
-                rules = [rule for rule in self._rules if self._applies(rule, first, second)]
+                rules = [rule for rule in self._rules.get(first, ()) if self._applies(rule, first, second)]
                 if rules:
                     yield self._alert(rules, (first, second), (one, other))
 

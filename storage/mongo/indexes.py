@@ -17,6 +17,7 @@ from storage.mongo.blob_documents import BLOBS
 from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS
 from storage.mongo.documents import AUDIT, CELLS, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
+from storage.mongo.drug_tables import DRUG_TABLES
 from storage.mongo.failures import translated
 from storage.mongo.oversight_documents import BREAK_GLASS, RATES, RELATIONS
 from storage.mongo.session_documents import SESSIONS
@@ -118,6 +119,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ),
     SIGNING_KEYS: (),
     CLIENTS: (),
+    DRUG_TABLES: (),
     VOUCHERS: (IndexModel("expires", name="expiry", expireAfterSeconds=0),),
 }
 

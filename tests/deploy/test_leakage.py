@@ -19,6 +19,7 @@ from domain.audit import AuditEntry
 from domain.break_glass import Grant, Review
 from domain.cells import Cell
 from domain.clients import Client
+from domain.clinic.drug_knowledge import starter, write
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.protection import Protection
@@ -40,6 +41,7 @@ from storage.mongo.blobs import MongoBlobs
 from storage.mongo.break_glass import MongoGrantBook
 from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS, ClientDocument, MongoClients
+from storage.mongo.drug_tables import DRUG_TABLES, DrugTablesDocument, MongoDrugTables
 from storage.mongo.jobs import MongoJobs
 from storage.mongo.oversight_documents import (
     BREAK_GLASS,
@@ -178,6 +180,7 @@ def stated_fields() -> dict[str, set[str]]:
         (people.ATTEMPTS, people.AttemptDocument),
         (CLIENTS, ClientDocument),
         (VOUCHERS, VoucherDocument),
+        (DRUG_TABLES, DrugTablesDocument),
         (ERASURES, Tombstone),
         (BLOBS, BlobDocument),
     ],
@@ -276,6 +279,7 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     assert await vouchers.put("code", "Chalmers", b"Jim Chalmers", expires=datetime.now(UTC) + timedelta(hours=1))
     assert await vouchers.take("code", "Chalmers")
     assert await vouchers.bind("code", "Chalmers", "s1")
+    await MongoDrugTables(data, lambda: NOW).put("own", write(starter()), by="a1")
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None
