@@ -147,6 +147,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, _says("Refuse changes of `/api/v1` that do not name the version they replace (428).")
     ] = False
 
+    interaction_checks: Annotated[
+        Literal["off", "warn", "block"],
+        _says(
+            "Checks of prescriptions: `block` refuses contraindicated ones that are not overridden, `warn` only tells."
+        ),
+    ] = "block"
+
     request_seconds: Annotated[Seconds, _says("Time limit of one request.")] = 30.0
     bundle_seconds: Annotated[Seconds, _says("Time limit of one batch or transaction.")] = 120.0
     header_seconds: Annotated[Seconds, _says("Time a client has to send its request headers.")] = 10.0

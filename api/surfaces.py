@@ -27,11 +27,16 @@ from api.v1.table import TABLE
 from api.wiring import Opened
 from domain.clinic.billing_cards import Fee
 from domain.clinic.booking_desk import Desk
+from domain.clinic.prescriptions import Prescribing
 from domain.clinic.visit_bills import VisitBills
 from fhir_mapping.friendly.appointments import Appointments
 from fhir_mapping.friendly.billings import Bills
+from fhir_mapping.friendly.dispenses import Dispenses
 from fhir_mapping.friendly.doctors import Doctors
 from fhir_mapping.friendly.documents import Documents
+from fhir_mapping.friendly.medications import Medications
+from fhir_mapping.friendly.prescriptions import Prescriptions
+from fhir_mapping.friendly.refills import Refills
 from fhir_mapping.friendly.shares import Shares
 from fhir_mapping.tables import RESOURCE_TYPES
 
@@ -95,6 +100,9 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         vouchers=opened.vouchers,
         desk=desk(settings, opened),
         gateway=payment_gateway(settings),
+        prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
+        dispenses=Dispenses(),
+        refills=Refills(),
     )
 
 

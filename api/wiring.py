@@ -48,6 +48,7 @@ from storage.mongo.audit import MongoAuditTrail
 from storage.mongo.blob_upkeep import BlobUpkeep
 from storage.mongo.blobs import MongoBlobs
 from storage.mongo.clients import MongoClients
+from storage.mongo.drug_tables import MongoDrugTables
 from storage.mongo.erasure import erase_patient
 from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
@@ -87,6 +88,7 @@ class Opened(NamedTuple):
     people: People
     clients: MongoClients
     vouchers: MongoVouchers
+    drug_tables: MongoDrugTables
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -162,6 +164,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                     folk,
                     MongoClients(database, keyring.service, now),
                     MongoVouchers(database, keyring, now),
+                    MongoDrugTables(database, now),
                 )
         finally:
             await watch.throttle.close()
@@ -192,9 +195,8 @@ async def _reached(settings: Settings) -> AsyncIterator[tuple[mongo.Client, mong
 
 async def open_keyring(settings: Settings, client: mongo.Client) -> Keyring:
     """The keyring under the master key the settings name. Raises `UnusableSettings` for one that protects nothing."""
-    options = settings.kms_options
-    if settings.kms_provider == "local":
-        options = {"path": str(settings.data_dir / "master-key"), **options}
+    path = {"path": str(settings.data_dir / "master-key")} if settings.kms_provider == "local" else {}
+    options = {**path, **settings.kms_options}
     master = MasterKey(settings.kms_provider, options, settings.kms_credentials, settings.kms_tls)
     try:
         return await Keyring.start(
@@ -249,12 +251,12 @@ def now() -> datetime:
 
 async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> tuple[Explained, bool]:
     """How the database answers a search, and whether its matches have to be opened to decide or to sort."""
-    query = opened.parts.search.parse(resource_type, pairs, strict=True).query
     caller = Caller("cli", "chartvault-cli", "explain", parse_scopes("system/*.rs"))
-    query = await solve_links(opened.parts, caller, query)
+    asked = opened.parts.search.parse(resource_type, pairs, strict=True).query
+    query = await solve_links(opened.parts, caller, asked)
     opening = needs_opening(query)
-    plain = candidates_of(query) if opening else query
-    return await explain(opened.database, opened.keyring.service.tokens, plain), opening
+    tokens = opened.keyring.service.tokens
+    return await explain(opened.database, tokens, candidates_of(query) if opening else query), opening
 
 
 def findings(opened: Opened, progress: Progress) -> AsyncIterator[Finding]:

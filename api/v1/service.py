@@ -13,7 +13,10 @@ from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
 from domain.clinic.billing_cards import Gateway
 from domain.clinic.booking_desk import Desk
+from domain.clinic.dispensing import DispenseRecords
 from domain.clinic.document_cards import DocumentRecords
+from domain.clinic.prescriptions import Prescribing
+from domain.clinic.refills import RefillRecords
 from domain.clinic.sharing import ShareRecords
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
@@ -56,5 +59,8 @@ class Service(NamedTuple):
     documents: DocumentRecords
     shares: ShareRecords
     vouchers: Vouchers
+    prescribing: Prescribing
+    dispenses: DispenseRecords
+    refills: RefillRecords
     desk: Desk
     gateway: Gateway | None = None
