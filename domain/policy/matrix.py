@@ -40,7 +40,7 @@ _ROWS: Sequence[tuple[str, dict[Role, str]]] = (
             "ADMIN": "crus org",
             "DOCTOR": "c mine; rus team",
             "NURSE": "rs team",
-            "PATIENT": "r own; u own only telecom,address,contact",
+            "PATIENT": "rs own; u own only telecom,address,contact",
             "RECEPTIONIST": "crus org",
             "PHARMACIST": "r rx",
             "LAB_TECHNICIAN": "r lab",
@@ -53,6 +53,10 @@ _ROWS: Sequence[tuple[str, dict[Role, str]]] = (
         {"DOCTOR": "crudsh team", "NURSE": "crs team; u team+src", "PATIENT": "rsh own", "DIETICIAN": "rs team"},
     ),
     ("AllergyIntolerance", {"PHARMACIST": "rs rx"}),
+    (
+        "NutritionOrder",
+        {"DOCTOR": "crush team", "NURSE": "rs team", "PATIENT": "rs own", "DIETICIAN": "crush team"},
+    ),
     (
         "Observation",
         {

@@ -7,11 +7,12 @@ from typing import NamedTuple
 READS = "rs"
 TABLE = {
     # type: {role: {letter: relations in which it is allowed}}
-    "Patient": "DOCTOR:rsu=T NURSE:rs=T PATIENT:r=O DIETICIAN:rs=T PHARMACIST:r=X LAB_TECHNICIAN:r=L ADMIN:rus=G RECEPTIONIST:rus=G",
+    "Patient": "DOCTOR:rsu=T NURSE:rs=T PATIENT:rs=O DIETICIAN:rs=T PHARMACIST:r=X LAB_TECHNICIAN:r=L ADMIN:rus=G RECEPTIONIST:rus=G",
     "Condition": "DOCTOR:crudsh=T NURSE:crs=T PATIENT:rsh=O DIETICIAN:rs=T",
     "AllergyIntolerance": "DOCTOR:crudsh=T NURSE:crs=T PATIENT:rsh=O DIETICIAN:rs=T PHARMACIST:rs=X",
     "Immunization": "DOCTOR:crudsh=T NURSE:crs=T PATIENT:rsh=O DIETICIAN:rs=T",
     "Procedure": "DOCTOR:crudsh=T NURSE:crs=T PATIENT:rsh=O DIETICIAN:rs=T",
+    "NutritionOrder": "DOCTOR:crush=T NURSE:rs=T PATIENT:rs=O DIETICIAN:crush=T",
     "Encounter": "DOCTOR:rs=T NURSE:rs=T PATIENT:r=O DIETICIAN:rs=T",
     "Observation-vitals": "DOCTOR:crudsh=T NURSE:crus=T PATIENT:rs=O DIETICIAN:crs=T",
     "Observation-lab": "DOCTOR:rsh=T NURSE:rs=T PATIENT:rs=O DIETICIAN:rs=T LAB_TECHNICIAN:crus=L",

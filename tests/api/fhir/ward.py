@@ -140,6 +140,12 @@ def of_type(resource_type: str, patient: str) -> Json:
             "status": "finished",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
         },
+        "NutritionOrder": {
+            "patient": ref(f"Patient/{patient}"),
+            "status": "active",
+            "intent": "plan",
+            "dateTime": "2026-01-01",
+        },
         "Composition": {
             **subject,
             "status": "final",

@@ -1,0 +1,58 @@
+"""How alike two names are: Jaro-Winkler similarity, from 0 to 1.
+
+https://www.census.gov/content/dam/Census/library/working-papers/1991/adrm/rr91-9.pdf (Winkler 1990, string comparators).
+It forgives a swapped letter and weighs the beginning, where people mistype least. Names are compared as written and with
+their words sorted, so that "Smith, Jane" is "Jane Smith".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+PREFIX, SCALE, BOOST = 4, 0.1, 0.7
+"""Winkler's bonus: for at most so many first letters, of so much, and only for strings that are alike anyway."""
+
+
+def similarity(one: Iterable[str], other: Iterable[str]) -> float:
+    """That of the two most similar names; 0 where one side has none. Names are normalised."""
+    theirs = [form for name in other for form in _forms(name)]
+    return max((jaro_winkler(a, b) for name in one for a in _forms(name) for b in theirs), default=0.0)
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    in_order = " ".join(sorted(name.split()))
+    return (name,) if in_order == name else (name, in_order)
+
+
+def jaro_winkler(one: str, other: str) -> float:
+    """The similarity of two strings."""
+    if one == other:
+        return 1.0
+    jaro = _jaro(one, other)
+    if jaro < BOOST:
+        return jaro
+    common = 0
+    for a, b in zip(one[:PREFIX], other[:PREFIX], strict=False):
+        if a != b:
+            break
+        common += 1
+    return jaro + common * SCALE * (1 - jaro)
+
+
+def _jaro(one: str, other: str) -> float:
+    """Shared letters not further apart than half of the longer string, and how many of them are out of order."""
+    reach = max(len(one), len(other)) // 2 - 1
+    taken = [False] * len(other)
+    mine: list[str] = []
+    for at, letter in enumerate(one):
+        for there in range(max(0, at - reach), min(len(other), at + reach + 1)):
+            if not taken[there] and other[there] == letter:
+                taken[there] = True
+                mine.append(letter)
+                break
+    if not mine:
+        return 0.0
+    theirs = (letter for letter, was in zip(other, taken, strict=True) if was)
+    swapped = sum(a != b for a, b in zip(mine, theirs, strict=True)) / 2
+    shared = len(mine)
+    return (shared / len(one) + shared / len(other) + (shared - swapped) / shared) / 3
