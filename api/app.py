@@ -27,6 +27,7 @@ from api.oauth.surface import OAuthSurface
 from api.settings import Settings
 from api.settling import SETTLE_SECONDS, settle_payments
 from api.v1.surface import Surface
+from domain.clinic import expiring
 
 SWEEP_SECONDS = 600.0
 
@@ -84,9 +85,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
             app.state.oauth = surfaces.oauth_surface(chosen, parts)
             app.state.settings = chosen
             app.state.ready = parts.ready
+            desk = surfaces.desk(chosen, parts)
             async with (
                 repeated("alerts", parts.alert),
                 repeated("jobs", parts.work),
+                repeated("holds", lambda: expiring.write_down(desk), seconds=expiring.EVERY_SECONDS),
                 repeated("signing keys", parts.signatures.refresh),
                 repeated("payments", partial(settle_payments, service), seconds=SETTLE_SECONDS),
                 repeated("blobs", parts.upkeep.sweep_in_turn, seconds=SWEEP_SECONDS),

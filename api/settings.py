@@ -169,6 +169,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_sign_in: Annotated[
         int, _says("Logins, registrations and inquiries a minute from one network address; 0 is no limit.", ge=0)
     ] = 300
+    hold_minutes: Annotated[
+        int, _says("How long a time is held for somebody who has not confirmed the appointment.", ge=1, le=120)
+    ] = 10
+    max_open_holds: Annotated[Count, _says("Appointments one account may hold without confirming them.")] = 5
+    reminder_hours: Annotated[float, _says("How long before an appointment its patient is reminded.", gt=0, le=720)] = (
+        24.0
+    )
+    video_demo_url: Annotated[
+        str | None,
+        _says("Address below which appointments get demonstration links for video. Default: no video calls (501)."),
+    ] = None
     privacy_officers: Annotated[
         str | None,
         _says(

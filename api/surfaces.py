@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from api.auth import Authenticator
@@ -24,9 +25,10 @@ from api.v1.service import Limits as V1Limits
 from api.v1.service import Service as V1Service
 from api.v1.surface import Surface
 from api.v1.table import TABLE
+from api.video import DemonstrationRooms
 from api.wiring import Opened
 from domain.clinic.billing_cards import Fee
-from domain.clinic.booking_desk import Desk
+from domain.clinic.booking_desk import Desk, Rules
 from domain.clinic.prescriptions import Prescribing
 from domain.clinic.visit_bills import VisitBills
 from fhir_mapping.friendly.appointments import Appointments
@@ -114,8 +116,12 @@ def v1_surface(settings: Settings, opened: Opened, service: V1Service) -> Surfac
 
 def desk(settings: Settings, opened: Opened) -> Desk:
     """What bookings are made with, through whichever surface."""
-    fee = Fee(Decimal(settings.visit_fee), settings.currency)
-    return Desk(opened.parts, Appointments(), Doctors(), settle=(VisitBills(Bills(), fee),))
+    rules = Rules(
+        timedelta(minutes=settings.hold_minutes), settings.max_open_holds, timedelta(hours=settings.reminder_hours)
+    )
+    rooms = settings.video_demo_url and DemonstrationRooms(settings.video_demo_url, opened.keyring.service.link_secret)
+    bills = VisitBills(Bills(), Fee(Decimal(settings.visit_fee), settings.currency))
+    return Desk(opened.parts, Appointments(), Doctors(), rules, rooms or None, (bills,))
 
 
 def oauth_surface(settings: Settings, opened: Opened) -> OAuthSurface:

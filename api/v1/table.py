@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.v1 import (
     allergies,
+    appointments,
     audit,
     auth,
     billings,
@@ -40,6 +41,7 @@ TABLE: tuple[Endpoint, ...] = (
     *break_glass.ENDPOINTS,
     *doctors.ENDPOINTS,
     *patients.ENDPOINTS,
+    *appointments.ENDPOINTS,
     *documents.ENDPOINTS,
     *document_content.ENDPOINTS,
     *shares.ENDPOINTS,

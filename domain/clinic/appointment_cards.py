@@ -38,6 +38,21 @@ _STATES: dict[str, State] = {
 }
 
 
+class AppointmentChanges(msgspec.Struct, frozen=True):
+    """What is to be different; what is `None` stays. A new `start` moves the appointment, which keeps its length without an
+    `end`."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    reason: str | None = None
+    notes: str | None = None
+    patient_instructions: str | None = None
+    mode: Mode | None = None
+
+    def __repr__(self) -> str:
+        return "AppointmentChanges(…)"
+
+
 class AppointmentForm(msgspec.Struct, frozen=True):
     """What is asked for. Without an `end` it takes one slot of the doctor."""
 
@@ -67,7 +82,8 @@ class Cancellation(msgspec.Struct, frozen=True):
 
 
 class AppointmentCard(msgspec.Struct, frozen=True):
-    """An appointment. `status` is the FHIR code; `slot` the Slot that stands for its time in the doctor's schedule."""
+    """An appointment. `status` is the FHIR code; `slot` the Slot that stands for its time in the doctor's schedule,
+    `encounter` and `invoice` what came of it."""
 
     id: str
     version: int
@@ -85,6 +101,8 @@ class AppointmentCard(msgspec.Struct, frozen=True):
     hold_expires_at: datetime | None = None
     cancellation: Cancellation | None = None
     slot: ResourceKey | None = None
+    encounter: ResourceKey | None = None
+    invoice: ResourceKey | None = None
 
     def __repr__(self) -> str:
         return f"AppointmentCard({self.id})"

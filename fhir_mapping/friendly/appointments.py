@@ -19,7 +19,9 @@ from fhir_mapping.friendly.elements import concept, first, instant, moment, put,
 HOLD, MODE, VERSION = "urn:chartvault:hold-expires", "urn:chartvault:mode", "urn:chartvault:appointment-version"
 CANCELLED = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 ENDED = "urn:chartvault:hold"
+VISIT, INVOICE = "urn:chartvault:encounter", "urn:chartvault:invoice"
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_OURS = frozenset({HOLD, MODE, VISIT, INVOICE})
 _CLASSES: Mapping[Mode, str] = {"IN_PERSON": "AMB", "VIDEO": "VR"}
 _MODES: Mapping[str, Mode] = {code: mode for mode, code in _CLASSES.items()}
 
@@ -40,11 +42,13 @@ class Appointments:
         put(content, "comment", card.notes)
         put(content, "patientInstruction", card.patient_instructions)
         put(content, "cancelationReason", card.cancellation and _cancelled(card.cancellation))
-        extensions = [each for each in content.get("extension", ()) if each.get("url") not in (HOLD, MODE)]
+        extensions = [each for each in content.get("extension", ()) if each.get("url") not in _OURS]
         if card.mode != "IN_PERSON":
             extensions.append({"url": MODE, "valueCoding": {"system": ACT, "code": _CLASSES[card.mode]}})
         if card.hold_expires_at is not None:
             extensions.append({"url": HOLD, "valueInstant": instant(card.hold_expires_at)})
+        results = ((VISIT, card.encounter), (INVOICE, card.invoice))
+        extensions += [{"url": url, "valueReference": to(key)} for url, key in results if key is not None]
         put(content, "extension", extensions)
         if card.status == "booked":
             for each in content["participant"]:
@@ -74,6 +78,8 @@ class Appointments:
             hold_expires_at=moment(extensions.get(HOLD, {}).get("valueInstant")),
             cancellation=None if why is None else _cancellation(why),
             slot=slots[0] if slots else None,
+            encounter=reference(extensions.get(VISIT, {}).get("valueReference")),
+            invoice=reference(extensions.get(INVOICE, {}).get("valueReference")),
         )
 
     def slot(self, slot: SlotCard, *, schedule: ResourceKey) -> FhirJson:

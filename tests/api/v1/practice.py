@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -76,3 +78,21 @@ def tomorrow(hour: int = 9, minute: int = 0, *, days: int = 2) -> datetime:
 
 def text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
+
+
+@contextmanager
+def clock(practice: Practice, now: Callable[[], datetime]) -> Iterator[None]:
+    """While inside, `/api/v1` of the practice lives at another time."""
+    surface = practice.clinic.app.state.v1
+    before = surface._service
+    parts = before.parts._replace(clock=now)
+    surface._service = before._replace(parts=parts, desk=before.desk._replace(parts=parts))
+    try:
+        yield
+    finally:
+        surface._service = before
+
+
+def later(minutes: float) -> Callable[[], datetime]:
+    """A clock that is ahead."""
+    return lambda: datetime.now(UTC) + timedelta(minutes=minutes)
