@@ -14,7 +14,10 @@ from api.settings import Settings, UnusableSettings
 
 PREFIX = "CHARTVAULT_"
 _NOT_SETTINGS = frozenset(
-    {f"CHARTVAULT_{name}" for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED", "PLANS", "ROUNDS")}
+    {
+        f"CHARTVAULT_{name}"
+        for name in ("SHARED", "TOKEN", "BASE", "KILLS", "MONGOD_KILLS", "SEED", "PLANS", "ROUNDS", "CASES")
+    }
 )
 """Variables of the tests and of the client commands."""
 

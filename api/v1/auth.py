@@ -170,10 +170,24 @@ def _label(visit: Visit) -> str:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/auth/register", "register", registered, RegisteredView, 202, public=True),
-    Endpoint("POST", "/auth/verify-email", "verify-email", verified, status=204, public=True),
-    Endpoint("POST", "/auth/login", "login", login, LoginView, public=True),
-    Endpoint("POST", "/auth/passkey/challenge", "login-challenge", challenged, ChallengeView, public=True),
-    Endpoint("POST", "/auth/refresh", "login-refresh", refreshed, TokensView, public=True),
+    Endpoint("POST", "/auth/register", "register", registered, RegisteredView, 202, public=True, refuses=(409,)),
+    Endpoint("POST", "/auth/verify-email", "verify-email", verified, status=204, public=True, refuses=(410,)),
+    Endpoint(
+        "POST",
+        "/auth/login",
+        "login",
+        login,
+        LoginView,
+        public=True,
+        refuses=(
+            401,
+            403,
+            409,
+        ),
+    ),
+    Endpoint(
+        "POST", "/auth/passkey/challenge", "login-challenge", challenged, ChallengeView, public=True, refuses=(401,)
+    ),
+    Endpoint("POST", "/auth/refresh", "login-refresh", refreshed, TokensView, public=True, refuses=(401,)),
     Endpoint("POST", "/auth/logout", "logout", logged_out, status=204),
 )

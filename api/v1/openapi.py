@@ -97,7 +97,7 @@ def _with_example(schema: Mapping[str, Any], components: Mapping[str, Any]) -> d
 
 def _refusals(endpoint: Endpoint, problem: Any) -> dict[str, Any]:
     """Every status besides success, each with its problem document."""
-    found = {406, 429, 500, 503, *endpoint.refuses}
+    found = {400, 406, 429, 500, 503, *endpoint.refuses}
     if not endpoint.public or endpoint.optional:
         found |= {401, 403}
     if "{" in endpoint.path:
@@ -105,7 +105,7 @@ def _refusals(endpoint: Endpoint, problem: Any) -> dict[str, Any]:
     if endpoint.query is not None:
         found |= {400, 422}
     if endpoint.body is not None or endpoint.streams:
-        found |= {400, 408, 413, 415, 422}
+        found |= {400, 408, 413, 415, 422} | (set() if endpoint.public else {404})
     if endpoint.method in ("PUT", "PATCH", "DELETE"):
         found |= {409, 412, 428}
     if endpoint.replays:

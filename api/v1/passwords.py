@@ -50,6 +50,6 @@ async def evenly(work: Awaitable[str | None]) -> str | None:
 
 ENDPOINTS = (
     Endpoint("POST", "/auth/password/forgot", "password-forgot", forgot, status=202, public=True),
-    Endpoint("POST", "/auth/password/reset", "password-reset", reset, status=204, public=True),
+    Endpoint("POST", "/auth/password/reset", "password-reset", reset, status=204, public=True, refuses=(410,)),
     Endpoint("POST", "/auth/password/change", "password-change", changed, status=204),
 )

@@ -186,8 +186,20 @@ def _bytes(text: str) -> bytes:
 
 ENDPOINTS = (
     Endpoint("GET", "/auth/mfa", "mfa-read", listed, FactorsView),
-    Endpoint("POST", "/auth/mfa/enroll", "mfa-enroll", enrolled, EnrolmentView, public=True, optional=True),
-    Endpoint("POST", "/auth/mfa/verify", "mfa-confirm", confirmed, EnrolledView, 201, public=True, optional=True),
+    Endpoint(
+        "POST", "/auth/mfa/enroll", "mfa-enroll", enrolled, EnrolmentView, public=True, optional=True, refuses=(409,)
+    ),
+    Endpoint(
+        "POST",
+        "/auth/mfa/verify",
+        "mfa-confirm",
+        confirmed,
+        EnrolledView,
+        201,
+        public=True,
+        optional=True,
+        refuses=(409,),
+    ),
     Endpoint("DELETE", "/auth/mfa", "mfa-remove", removed, status=204),
     Endpoint(
         "POST", "/auth/passkeys/challenge", "passkey-begin", passkey_begun, RegistrationView, public=True, optional=True

@@ -154,8 +154,8 @@ def _metadata(text: str) -> dict[str, str]:
 
 ENDPOINTS = (
     Endpoint("OPTIONS", "/uploads", "upload-options", offered, status=204, public=True),
-    Endpoint("POST", "/patients/{id}/uploads", "upload-create", begun, status=201, streams=True),
-    Endpoint("GET", "/uploads/{id}", "upload-read", shown),
-    Endpoint("PATCH", "/uploads/{id}", "upload-append", added, status=204, streams=True),
-    Endpoint("DELETE", "/uploads/{id}", "upload-delete", ended, status=204),
+    Endpoint("POST", "/patients/{id}/uploads", "upload-create", begun, status=201, streams=True, refuses=(409, 412)),
+    Endpoint("GET", "/uploads/{id}", "upload-read", shown, refuses=(409, 412)),
+    Endpoint("PATCH", "/uploads/{id}", "upload-append", added, status=204, streams=True, refuses=(409, 412)),
+    Endpoint("DELETE", "/uploads/{id}", "upload-delete", ended, status=204, refuses=(409, 412)),
 )
