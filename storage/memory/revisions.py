@@ -25,6 +25,7 @@ from domain.search import Condition, HistoryKey, HistoryQuery, PageKey, SearchQu
 from storage.memory.audit import MemoryAuditTrail
 from storage.memory.blobs import MemoryBlobs
 from storage.memory.conditions import MemoryConditions
+from storage.memory.notices import MemoryNotices
 
 Placed = tuple[tuple[Any, ...], Stored]
 
@@ -76,6 +77,7 @@ class MemoryRevisionStore:
         self._newest: dict[ResourceKey, Row] = {}
         self._versions: dict[str, Row] = {}
         self._conditions = MemoryConditions()
+        self.notices = MemoryNotices()
         self._erased: set[str] = set()
 
     async def close(self) -> None:
@@ -122,6 +124,7 @@ class MemoryRevisionStore:
             self._versions[row.stored.head.key.at(row.stored.head.version)] = row
         self.blobs.publish(write.blobs)
         self._conditions.store(write)
+        self.notices.store(write.notices)
 
     def _place_of(self, change: Change) -> int:
         kept = self._newest.get(change.revision.key)
@@ -140,6 +143,9 @@ class MemoryRevisionStore:
             if change.description is not None and change.description.patient in self._erased:
                 raise Gone(f"Patient/{change.description.patient} was erased")
             written.add(key)
+        for notice in write.notices:
+            if notice.patient in self._erased:
+                raise Gone(f"Patient/{notice.patient} was erased")
         self._conditions.require(write)
         self.blobs.require_pending(write.blobs)
 
@@ -147,6 +153,7 @@ class MemoryRevisionStore:
         """Make everything sealed for this patient unreadable; what remains says so."""
         self._erased.add(patient)
         self.blobs.erase(patient)
+        self.notices.erase(patient)
         for key, (stored, _, place) in list(self._newest.items()):
             if stored.head.patient == patient:
                 head = msgspec.structs.replace(stored.head, deleted=True, erased=True)

@@ -10,6 +10,7 @@ are the locks. What this process committed a moment ago is remembered, only to a
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -58,11 +59,12 @@ Keys = Mapping[str, SealingKey | DomainError]
 
 
 class Commits:
-    """Commits writes in batches. `close` it before the client."""
+    """Commits writes in batches. `close` it before the client. `noticed` is set when notices were stored."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        self.noticed = asyncio.Event()
         self._chain = AuditChain(database[HEADS], keyring, "w")
         self._recent = Recent()
         self._abandoned = AbandonedTransactions(database.client)
@@ -81,6 +83,8 @@ class Commits:
         prepared = await prepare(write, keys, tips, self._keyring, made)
         await self._batches.submit(Pending(prepared))
         self._keyring.adopt(made)
+        if write.notices:
+            self.noticed.set()
 
     async def close(self) -> None:
         """Finish what was accepted, then store the audit chain's last head."""

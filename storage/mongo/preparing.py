@@ -27,6 +27,7 @@ from storage.mongo.documents import (
 )
 from storage.mongo.found_words import found_fields
 from storage.mongo.index_entries import index_entries, new_place, ties
+from storage.mongo.notice_rows import notice_rows
 
 NOTHING = Description()
 
@@ -70,6 +71,7 @@ class Prepared(NamedTuple):
     size: int
     tied: frozenset[str] = frozenset()
     cells: tuple[Booked, ...] = ()
+    notices: tuple[tuple[str, bytes], ...] = ()
 
     def __repr__(self) -> str:
         return f"Prepared({len(self.revisions)} revisions, {self.size} bytes)"
@@ -77,11 +79,12 @@ class Prepared(NamedTuple):
 
 def owners(write: Write) -> set[str]:
     """Whose keys the write needs. A deletion seals nothing."""
-    return {
+    sealed = {
         patient_owner((change.description or NOTHING).patient)
         for change in write.changes
         if change.revision.content is not None
     }
+    return sealed | {patient_owner(notice.patient) for notice in write.notices}
 
 
 def born(write: Write) -> list[str]:
@@ -146,6 +149,7 @@ async def prepare(
         size=size,
         tied=frozenset(actor for change in write.changes for actor in changed_actors(change)),
         cells=cells,
+        notices=notice_rows(write.notices, keys, keyring),
     )
 
 

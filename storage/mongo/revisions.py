@@ -60,6 +60,7 @@ class MongoRevisionStore:
         self._histories = Histories(database, keyring.service.tokens, history_ms=history_ms)
         self._conditions = Idempotency(database, keyring.service)
         self._commits = Commits(database, keyring)
+        self.noticed = self._commits.noticed
 
     async def close(self) -> None:
         """Answer everything accepted so far, refuse the rest."""

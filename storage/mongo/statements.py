@@ -15,6 +15,8 @@ from storage.mongo.blob_documents import BLOBS, DOOMED, OPENING, PENDING, READY
 from storage.mongo.chains import Links
 from storage.mongo.client import Collection
 from storage.mongo.documents import AUDIT, CELLS, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
+from storage.mongo.notice_documents import NOTICES
+from storage.mongo.notice_rows import upserts
 from storage.mongo.oversight_documents import RELATIONS
 from storage.mongo.preparing import Prepared
 from storage.mongo.transactions import SLICE_DOCUMENTS, Statement, inserts, updates
@@ -53,9 +55,13 @@ def _retied(actors: set[str]) -> Iterator[Statement]:
         {"q": {"_id": f"{actor}#{_SLOT}"}, "u": {"$inc": {"n": 1}, "$set": {"a": actor}}, "upsert": True}
         for actor in sorted(actors)
     ]
+    yield from _upserts(RELATIONS, ops)
+
+
+def _upserts(collection: str, ops: Sequence[dict[str, Any]]) -> Iterator[Statement]:
     for start in range(0, len(ops), SLICE_DOCUMENTS):
         part = ops[start : start + SLICE_DOCUMENTS]
-        yield Statement(RELATIONS, {"update": RELATIONS, "ordered": True, "updates": part}, len(part))
+        yield Statement(collection, {"update": collection, "ordered": True, "updates": part}, len(part))
 
 
 def statements(
@@ -86,6 +92,8 @@ def statements(
     yield from inserts(keys.name, [key for write in writes for key in write.keys], keys.database.name)
     yield from inserts(RESOURCES, [document for _, replaces, document in currents if not replaces])
     yield from _retied({actor for write in writes for actor in write.tied})
+    told = upserts([row for write in writes for row in write.notices])
+    yield from _upserts(NOTICES, [{"q": selected, "u": change, "upsert": True} for selected, change in told])
     yield from inserts(REVISIONS, [raw for write in writes for raw in write.revisions])
     yield from inserts(AUDIT, links.documents)
 

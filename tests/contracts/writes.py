@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from domain.audit import AuditEntry
 from domain.cells import Cell
 from domain.identity import ResourceKey
+from domain.notices import Notice
 from domain.revision import (
     Change,
     Claim,
@@ -72,9 +73,10 @@ def write(
     claims: tuple[Claim, ...] = (),
     receipt: Receipt | None = None,
     cells: tuple[Cell, ...] = (),
+    notices: tuple[Notice, ...] = (),
 ) -> Write:
     targets = tuple(one.revision.key.at(one.revision.version) for one in changes)
-    return Write(changes, entry(targets=targets), claims, receipt, cells=cells)
+    return Write(changes, entry(targets=targets), claims, receipt, cells=cells, notices=notices)
 
 
 def at(minutes: float) -> datetime:
