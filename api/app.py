@@ -24,6 +24,7 @@ from api.front import Front
 from api.logs import configure
 from api.oauth import well_known
 from api.oauth.surface import OAuthSurface
+from api.posting import posting
 from api.settings import Settings
 from api.settling import SETTLE_SECONDS, settle_payments
 from api.v1.surface import Surface
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             desk = surfaces.desk(chosen, parts)
             async with (
                 repeated("alerts", parts.alert),
+                posting(parts.parts, parts.people, parts.telling, parts.carriers),
                 repeated("jobs", parts.work),
                 repeated("holds", lambda: expiring.write_down(desk), seconds=expiring.EVERY_SECONDS),
                 repeated("signing keys", parts.signatures.refresh),

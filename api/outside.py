@@ -1,24 +1,35 @@
-"""What this installation reaches outside itself, as the settings name it: mail, payment services."""
+"""What this installation reaches outside itself, as the settings name it: mail, text messages, webhooks, payment services."""
 
 from __future__ import annotations
 
-from api.logs import log
 from api.settings import Settings
+from api.webhook_sending import WebhookSender
 from domain.clinic.billing_cards import Gateway
+from domain.clinic.telling import Telling
+from domain.outbox import Carry, Channel, Ways
+from domain.ports import Clock
 from storage.payment_gateways import StubGateway
 from storage.people import Outside
+from storage.telling import carriers
 
 
-def mail_and_pages(settings: Settings) -> Outside:
-    """Where letters go and link to, and where passkeys are used."""
-    return Outside(
-        front=settings.front,
-        smtp_url=settings.smtp_url,
-        mail_folder=settings.data_dir / "mail",
-        sender=settings.mail_from,
-        origins=tuple(dict.fromkeys((settings.front, settings.origin))),
-        report=lambda failure: log.warning("a letter was not delivered", failure=failure),
-    )
+def mail_and_pages(settings: Settings, told: Telling) -> Outside:
+    """What letters link to and leave by, and where passkeys are used."""
+    return Outside(settings.front, tuple(dict.fromkeys((settings.front, settings.origin))), told.outbox)
+
+
+def ways_of(settings: Settings) -> Ways:
+    """How letters and text messages leave."""
+    sms_folder = settings.data_dir / "sms" if settings.sms == "folder" else None
+    contacts = tuple(part.strip() for part in (settings.inquiry_mail or "").split(",") if part.strip())
+    mail_folder = settings.data_dir / "mail"
+    return Ways(settings.smtp_url, mail_folder, settings.mail_from, sms_folder, settings.notice_details, contacts)
+
+
+def carriers_of(settings: Settings, told: Telling, clock: Clock) -> dict[Channel, Carry]:
+    """What carries letters, text messages and calls of webhooks."""
+    sender = WebhookSender(told.webhooks, settings.webhook_hosts, clock)
+    return {**carriers(ways_of(settings)), "webhook": sender}
 
 
 def payment_gateway(settings: Settings) -> Gateway | None:

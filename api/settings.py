@@ -133,6 +133,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     mail_from: Annotated[str, _says("Sender of letters.", min_length=3)] = "chartvault@localhost"
 
+    notice_details: Annotated[bool, _says("Mails and text messages say what happened, not just that it did.")] = False
+    sms: Annotated[Literal["none", "folder"], _says("Text messages: none, or files in the data folder, to try.")] = (
+        "none"
+    )
+    inquiry_mail: Annotated[str | None, _says("Addresses told of inquiries, by comma. Default: every DIETICIAN's.")] = (
+        None
+    )
+    webhook_hosts: Annotated[
+        str | None, _says("Hosts webhooks may go to, by comma, even private ones. Default: any public one, by https.")
+    ] = None
+
     max_resource_mb: Annotated[
         int, _says("Largest resource in a request, in MB; MongoDB stores up to 16 MB with index terms.", ge=1, le=15)
     ] = 15

@@ -6,7 +6,7 @@ all go through it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from api.background import repeated
 from api.document_tools import document_tools
 from api.identifiers import new_id
-from api.outside import mail_and_pages
+from api.outside import carriers_of, mail_and_pages, ways_of
 from api.settings import Settings, UnusableSettings
 from api.signatures import Signatures
 from domain.access import Caller, parse_scopes
@@ -23,11 +23,13 @@ from domain.accounts.erasing import forget_patient
 from domain.accounts.people import People
 from domain.audit import AuditEntry
 from domain.candidates import candidates_of, needs_opening
+from domain.clinic.telling import Telling
 from domain.errors import Unavailable
 from domain.interactions.links import solve_links
 from domain.interactions.parts import Parts
 from domain.operations.known_parameters import KnownParameters
 from domain.operations.reindex import work
+from domain.outbox import Carry, Channel
 from domain.policy.resolving import Policy
 from fhir_mapping.custom_parameters import CustomParameters
 from fhir_mapping.index_terms import IndexTerms
@@ -65,6 +67,7 @@ from storage.mongo.verification import verify
 from storage.mongo.vouchers import MongoVouchers
 from storage.oversight import Oversight, oversight
 from storage.people import people
+from storage.telling import telling
 
 
 class Opened(NamedTuple):
@@ -89,6 +92,8 @@ class Opened(NamedTuple):
     clients: MongoClients
     vouchers: MongoVouchers
     drug_tables: MongoDrugTables
+    telling: Telling
+    carriers: Mapping[Channel, Carry]
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -133,6 +138,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         signatures = Signatures(MongoSigningKeys(database, keyring), now)
         await signatures.start()
         upkeep = open_blobs(settings, database, keyring)
+        told = telling(database, keyring, now, store.noticed, ways_of(settings))
+        outside = mail_and_pages(settings, told)
         try:
             parts = parts_of(store, trail, upkeep.blobs, settings, describe, custom)
             jobs = MongoJobs(database, keyring.service.tokens)
@@ -140,9 +147,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             await known.refresh()
             async with (
                 repeated("search parameters", known.refresh),
-                people(
-                    database, keyring, accounts, sessions, mail_and_pages(settings), clock=now, new_id=new_id
-                ) as folk,
+                people(database, keyring, accounts, sessions, outside, clock=now, new_id=new_id) as folk,
                 MongoRelations(database) as relations,
             ):
                 yield Opened(
@@ -165,6 +170,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                     MongoClients(database, keyring.service, now),
                     MongoVouchers(database, keyring, now),
                     MongoDrugTables(database, now),
+                    told,
+                    carriers_of(settings, told, now),
                 )
         finally:
             await watch.throttle.close()

@@ -1,7 +1,7 @@
-"""`domain.accounts.ports.Mail`: letters over SMTP (RFC 5321), or into a folder where no server is configured.
+"""Letters over SMTP (RFC 5321), or into a folder where no server is configured; all of them wait in the outbox.
 
 `smtps://` is TLS from the start, `smtp://` must turn to TLS with STARTTLS, `smtp+insecure://` stays in clear and is for
-tests. Letters wait in memory and are tried again for a few minutes; what is lost with the process can be asked for again.
+tests. A letter that is tried again keeps its Message-ID (RFC 5322 section 3.6.4), so that mail programs show it once.
 Nothing of a letter is logged.
 """
 
@@ -13,63 +13,64 @@ import secrets
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import formatdate, make_msgid
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+import msgspec
 
 from domain.accounts.ports import Letter
-
-TRIES, FIRST_PAUSE_SECONDS, CLOSING_SECONDS = 6, 1.0, 5.0
-MOST_WAITING = 1_000
+from domain.outbox import Outbox, Parcel, Undeliverable
 
 Deliver = Callable[[EmailMessage], Awaitable[None]]
-Report = Callable[[str], None]
-"""Told of a letter that could not be delivered: the kind of failure, nothing of the letter."""
+NOBODY = Letter("", "", " " * 200)
+"""Put into the outbox where no letter may be written, so that time does not tell."""
 
 
-class Post:
-    """Delivers letters one by one in the background; `close` waits a moment for those left."""
+class PostedLetters:
+    """`domain.accounts.ports.Mail`: letters become parcels."""
 
-    def __init__(self, deliver: Deliver, sender: str, report: Report) -> None:
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def post(self, letter: Letter | None) -> None:
+        """See `domain.accounts.ports.Mail.post`."""
+        content = msgspec.msgpack.encode(letter or NOBODY)
+        await self._outbox.put([Parcel(id=secrets.token_hex(16), channel="mail", kind="letter", content=content)])
+
+
+class MailCarrier:
+    """`domain.outbox.Carry` for letters."""
+
+    def __init__(self, deliver: Deliver, sender: str) -> None:
         self._deliver = deliver
         self._sender = sender
-        self._report = report
-        self._under_way: set[asyncio.Task[None]] = set()
 
-    def post(self, letter: Letter) -> None:
-        """See `domain.accounts.ports.Mail.post`."""
-        if len(self._under_way) >= MOST_WAITING:
-            self._report("too many letters wait")
-            return
-        task = asyncio.create_task(self._send(letter))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def close(self) -> None:
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way, timeout=CLOSING_SECONDS)
-            for task in late:
-                task.cancel()
-
-    async def _send(self, letter: Letter) -> None:
-        message = message_of(letter, self._sender)
-        for number in range(TRIES):
-            try:
-                await self._deliver(message)
-                return
-            except (OSError, aiosmtplib.SMTPException) as error:
-                failure = type(error).__name__
-            await asyncio.sleep(FIRST_PAUSE_SECONDS * 3**number)
-        self._report(failure)
+    async def __call__(self, parcel: Parcel) -> str:
+        """Deliver one letter. Raises `Undeliverable`, for good when the address was refused."""
+        letter = msgspec.msgpack.decode(parcel.content, type=Letter)
+        if not letter.to:
+            return "nobody"
+        try:
+            await self._deliver(message_of(letter, self._sender, parcel.id))
+        except ValueError:
+            raise Undeliverable("unusable address", final=True) from None
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            refused = all(each.code >= 500 for each in error.recipients)
+            raise Undeliverable("address refused", final=refused) from None
+        except (OSError, aiosmtplib.SMTPException) as error:
+            raise Undeliverable(type(error).__name__) from None
+        return "taken"
 
 
-def message_of(letter: Letter, sender: str) -> EmailMessage:
-    """A letter as RFC 5322 text. A line break in an address or a subject is refused by the library."""
+def message_of(letter: Letter, sender: str, name: str) -> EmailMessage:
+    """A letter as RFC 5322 text. `name` becomes its Message-ID. A line break in an address or a subject is refused by the
+    library."""
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"], message["To"], message["Subject"] = sender, letter.to, letter.subject
-    message["Date"], message["Message-ID"] = formatdate(localtime=False), make_msgid(domain=sender.rpartition("@")[2])
+    message["Date"] = formatdate(localtime=False)
+    message["Message-ID"] = f"<{name}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text)
     return message

@@ -19,7 +19,7 @@ async def tell(people: People, book: GrantBook, officers: tuple[str, ...] = ()) 
             f"{grant.until:%Y-%m-%d %H:%M} UTC. Please review it:\n\n{people.front}/break-glass/{grant.id}\n"
         )
         for address in officers or await _administrators(people, grant):
-            people.mail.post(Letter(address, "Emergency access to review", text))
+            await people.mail.post(Letter(address, "Emergency access to review", text))
 
 
 async def _administrators(people: People, grant: Grant) -> list[str]:

@@ -204,6 +204,9 @@ class Letter(msgspec.Struct, frozen=True):
 class Mail(Protocol):
     """Sends letters. Implemented by `storage.mail`."""
 
-    def post(self, letter: Letter) -> None:
-        """Send soon, and try again for a while; the caller does not wait, so that time tells nothing."""
+    async def post(self, letter: Letter | None) -> None:
+        """Send soon, and try again for a day; kept durably when it returns, whatever becomes of this process.
+
+        `None` takes the same time and sends nothing, so that time does not tell whether there was anybody to write to.
+        """
         ...

@@ -52,11 +52,11 @@ async def register(people: People, applicant: Applicant, password: str) -> str |
         await people.accounts.add(account, credentials)
     except Conflict:
         await people.tickets.issue("verify-email", Ticket(None), VERIFY_LIFETIME)
-        people.mail.post(letters.has_account(people, applicant.email))
+        await people.mail.post(letters.has_account(people, applicant.email))
         return None
     data = (applicant.birth_date or "").encode()
     token = await people.tickets.issue("verify-email", Ticket(account.id, data), VERIFY_LIFETIME)
-    people.mail.post(letters.verification(people, account, token))
+    await people.mail.post(letters.verification(people, account, token))
     return account.id
 
 
@@ -71,7 +71,7 @@ async def invite(
     account = msgspec.structs.replace(account, profiles=profiles, organizations=organizations)
     await people.accounts.add(account, Credentials(account=account.id))
     token = await people.tickets.issue("invitation", Ticket(account.id), INVITATION_LIFETIME)
-    people.mail.post(letters.invitation(people, account, token))
+    await people.mail.post(letters.invitation(people, account, token))
     return account
 
 

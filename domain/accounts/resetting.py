@@ -25,8 +25,7 @@ async def forgot(people: People, email: str) -> str | None:
     usable = account is not None and account.status != "DISABLED"
     ticket = Ticket(account.id if account is not None and usable else None)
     token = await people.tickets.issue("reset-password", ticket, RESET_LIFETIME)
-    if account is not None and usable:
-        people.mail.post(letters.reset(people, account, token))
+    await people.mail.post(letters.reset(people, account, token) if account is not None and usable else None)
     return ticket.account
 
 
@@ -88,4 +87,4 @@ async def _set(people: People, account: Account, password: str, *, keep: str | N
     )
     await people.tickets.revoke(account.id)
     await people.sessions.end_all(account.id, keep=keep)
-    people.mail.post(letters.password_changed(account))
+    await people.mail.post(letters.password_changed(account))

@@ -251,7 +251,7 @@ async def clear(people: People, account: Account) -> None:
 
 async def _note(people: People, account: Account, credentials: Credentials) -> None:
     """Show on the account whether a second factor is set up, and tell its owner of the change."""
-    people.mail.post(letters.second_factor_changed(account))
+    await people.mail.post(letters.second_factor_changed(account))
     if account.second_factor != credentials.second_factor:
         changed = msgspec.structs.replace(
             account, second_factor=credentials.second_factor, version=account.version + 1, updated=people.clock()

@@ -30,6 +30,7 @@ from storage.mongo.client import Database
 from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
 from storage.mongo.index_entries import FIELDS
+from storage.mongo.notice_documents import NOTICES, OUTBOX
 from storage.mongo.tombstones import Tombstone, compartment_of, write_tombstone
 
 BATCH = 200
@@ -60,11 +61,13 @@ async def erase_patient(
     await audit.record(entry)
     at = await destroy_key(keyring, patient, entry.recorded)
     await doom_blobs(database, patient)
+    await forget_notices(database, patient)
     done = await strip_current(database, patient, progress)
     with translated("The tombstone cannot be stored"):
         await write_tombstone(database, keyring, patient=patient, at=at, by=entry.subject, reason=reason)
     await sleep(keyring.ttl_seconds + COMMIT_SECONDS)
     await doom_blobs(database, patient)
+    await forget_notices(database, patient)
     await strip_current(database, patient, progress, done)
     with translated("The tombstone cannot be stored"):
         return await write_tombstone(database, keyring, patient=patient, at=at, by=entry.subject, reason=reason)
@@ -99,6 +102,13 @@ async def doom_blobs(database: Database, patient: str) -> None:
     doomed = {"$set": {"state": DOOMED, "at": datetime.now(UTC)}, "$unset": dict.fromkeys(OPENING, 1)}
     with translated("The documents cannot be erased"):
         await database[BLOBS].update_many(theirs, doomed)
+
+
+async def forget_notices(database: Database, patient: str) -> None:
+    """Remove what was to be told of the patient, and what of it is still on its way."""
+    with translated("The notifications cannot be erased"):
+        for name in (NOTICES, OUTBOX):
+            await database[name].delete_many({"patient": patient})
 
 
 async def _require_known(database: Database, keyring: Keyring, patient: str) -> None:

@@ -19,6 +19,7 @@ from storage.mongo.clients import CLIENTS
 from storage.mongo.documents import AUDIT, CELLS, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
 from storage.mongo.drug_tables import DRUG_TABLES
 from storage.mongo.failures import translated
+from storage.mongo.notice_documents import NOTICES, NUMBERS, OUTBOX, PREFERENCES, WAITING, WEBHOOKS
 from storage.mongo.oversight_documents import BREAK_GLASS, RATES, RELATIONS
 from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
@@ -117,6 +118,29 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel(["account", "_id"], name="account"),
         IndexModel("expires", name="expiry", expireAfterSeconds=0),
     ),
+    NOTICES: (
+        # What somebody is told, newest first.
+        IndexModel(["recipients", ("due", -1), ("_id", -1)], name="recipients"),
+        # What was told to somebody since.
+        IndexModel(["recipients", "number"], name="told", partialFilterExpression={"number": {"$exists": True}}),
+        # What is due: looked for every second.
+        IndexModel("due", name="due", partialFilterExpression={"state": WAITING}),
+        # Erasure.
+        IndexModel("patient", name="patient"),
+        IndexModel("gone", name="expiry", expireAfterSeconds=0),
+    ),
+    NUMBERS: (),
+    OUTBOX: (
+        # What is due, channel by channel: looked for every second.
+        IndexModel(["channel", "next"], name="due", partialFilterExpression={"state": WAITING}),
+        # What was sent to a webhook, newest first.
+        IndexModel(["to", ("created", -1), ("_id", -1)], name="to"),
+        # Erasure.
+        IndexModel("patient", name="patient"),
+        IndexModel("gone", name="expiry", expireAfterSeconds=0),
+    ),
+    PREFERENCES: (),
+    WEBHOOKS: (IndexModel(["owner", "_id"], name="owner"),),
     SIGNING_KEYS: (),
     CLIENTS: (),
     DRUG_TABLES: (),

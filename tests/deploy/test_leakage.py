@@ -20,8 +20,11 @@ from domain.break_glass import Grant, Review
 from domain.cells import Cell
 from domain.clients import Client
 from domain.clinic.drug_knowledge import starter, write
+from domain.clinic.notice_ports import Likes, Webhook
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
+from domain.notices import Notice
+from domain.outbox import Parcel
 from domain.protection import Protection
 from domain.revision import Change, Claim, Description, Receipt, Stored, Write, next_revision, tombstone
 from domain.sessions import Lifetime, Login
@@ -34,6 +37,7 @@ from storage.crypto.keys import Keyring
 from storage.memory.blob_store import MemoryBlobStore
 from storage.mongo import account_documents as people
 from storage.mongo import documents as d
+from storage.mongo import notice_documents as told
 from storage.mongo.accounts import MongoAccounts
 from storage.mongo.attempts import MongoAttempts
 from storage.mongo.blob_documents import BLOBS, BlobDocument
@@ -43,6 +47,9 @@ from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS, ClientDocument, MongoClients
 from storage.mongo.drug_tables import DRUG_TABLES, DrugTablesDocument, MongoDrugTables
 from storage.mongo.jobs import MongoJobs
+from storage.mongo.notice_preferences import MongoLikes
+from storage.mongo.notices import MongoNotices
+from storage.mongo.outbox import MongoOutbox
 from storage.mongo.oversight_documents import (
     BREAK_GLASS,
     RATES,
@@ -60,6 +67,7 @@ from storage.mongo.throttling import MongoCounters
 from storage.mongo.tickets import MongoTickets
 from storage.mongo.tombstones import ERASURES, Tombstone
 from storage.mongo.vouchers import VOUCHERS, MongoVouchers, VoucherDocument
+from storage.mongo.webhooks import MongoWebhooks
 
 STATEMENT = (Path(__file__).parents[2] / "deploy" / "LEAKAGE.md").read_text()
 NAMED = set(re.findall(r"`([^`]+)`", STATEMENT))
@@ -183,6 +191,11 @@ def stated_fields() -> dict[str, set[str]]:
         (DRUG_TABLES, DrugTablesDocument),
         (ERASURES, Tombstone),
         (BLOBS, BlobDocument),
+        (told.NOTICES, told.NoticeDocument),
+        (told.NUMBERS, told.NumberDocument),
+        (told.OUTBOX, told.ParcelDocument),
+        (told.PREFERENCES, told.PreferenceDocument),
+        (told.WEBHOOKS, told.WebhookDocument),
     ],
 )
 def test_the_page_names_the_fields_that_are_stored_and_no_other(collection: str, shape: type) -> None:
@@ -219,6 +232,38 @@ async def open_the_glass(data: Database, keyring: Keyring) -> None:
     assert await book.record_review("g1", Review("boss", NOW, "justified", "Chalmers was Prosperous before"))
 
 
+async def tell(data: Database, keyring: Keyring, store: MongoRevisionStore) -> None:
+    """A notice, told and read; a letter given up; choices; a webhook."""
+    notice = Notice(
+        id="Chalmers", kind="result-ready", recipients=("Patient/1",), due=NOW, patient="1", values={"title": "Erewhon"}
+    )
+    key = ResourceKey("Basic", "told")
+    revision = next_revision(key, {"resourceType": "Basic"}, method="POST", base=None, now=NOW)
+    await store.commit(Write((Change(revision, Description(), None),), entry("create"), notices=(notice,)))
+    notices = MongoNotices(data, keyring, lambda: datetime.now(UTC), store.noticed)
+    taken = await notices.take()
+    assert taken is not None
+    await notices.told(taken.id)
+    assert await notices.read(["Patient/1"], "a1") == 1
+    outbox = MongoOutbox(data, keyring, lambda: datetime.now(UTC))
+    content = b"Dear Jim Chalmers, you are Prosperous"
+    await outbox.put([Parcel(id="p1", channel="mail", kind="letter", content=content, to="a1", patient="1")])
+    parcel = await outbox.take("mail")
+    assert parcel is not None
+    await outbox.failed(parcel, "451", again=None)
+    await MongoLikes(data, keyring).keep("a1", Likes(version=1, phone="555-6473"))
+    hook = Webhook(
+        id="w1",
+        url="https://Chalmers.example",
+        secret="Prosperous",
+        owner="app",
+        person=False,
+        created=NOW,
+        types=("*",),
+    )
+    await MongoWebhooks(data, keyring).add(hook, most=9)
+
+
 async def add_person(accounts: MongoAccounts) -> None:
     """Somebody who can log in, with every field there is."""
     account = Account(
@@ -247,6 +292,7 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     database: str,
 ) -> None:
     objects = await add_document(data, keyring, store)
+    await tell(data, keyring, store)
     await fill(store)
     await open_the_glass(data, keyring)
     await MongoCounters(data, keyring.service, lambda: datetime.now(UTC)).charge(
