@@ -20,7 +20,7 @@ from api.v1.endpoint import NOTHING, Endpoint, Outcome, Visit
 from api.v1.occasions import asked
 from api.v1.service import Service
 from domain.clinic import uploads
-from domain.clinic.uploads import Upload
+from domain.clinic.joining_parts import Upload
 from domain.errors import InvalidFields, InvalidRequest, TooSlow, UnsupportedMedia, VersionConflict
 from domain.identity import ResourceKey
 
@@ -116,7 +116,7 @@ async def ended(service: Service, visit: Visit) -> Outcome:
 def _headers(upload: Upload) -> dict[str, str]:
     told = {
         **_TOLD,
-        "upload-offset": str(upload.offset),
+        "upload-offset": str(upload.told),
         "upload-length": str(upload.length),
         "upload-expires": format_datetime(upload.expires, usegmt=True),
     }
