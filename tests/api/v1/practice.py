@@ -49,6 +49,18 @@ class Practice:
         await self.store({"resourceType": "Patient", "id": name, **managing, **more})
         return name
 
+    async def patients(self, number: int) -> list[str]:
+        """Several at once."""
+        names = [f"p{secrets.token_hex(5)}" for _ in range(number)]
+        entries = [
+            {"resource": {"resourceType": "Patient", "id": name}, "request": {"method": "PUT", "url": f"Patient/{name}"}}
+            for name in names
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answer = await self.fhir.post("/", json=bundle)
+        assert answer.status_code == 200, answer.text
+        return names
+
     async def doctor(self, **fields: Any) -> str:
         """The id of a doctor of the practice."""
         body = {"firstName": "Mira", "lastName": f"Okonkwo{secrets.token_hex(3)}", "workSchedule": ALWAYS}
