@@ -154,6 +154,10 @@ class AppointmentRecords(Protocol):
         """What a stored Slot says; `None` for one without times."""
         ...
 
+    def name(self, content: FhirJson) -> str | None:
+        """What a stored Patient or Practitioner is called."""
+        ...
+
     def encounter(self, card: AppointmentCard, *, now: datetime) -> FhirJson:
         """The finished visit of an appointment. https://hl7.org/fhir/R4/encounter.html"""
         ...

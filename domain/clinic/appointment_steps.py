@@ -15,7 +15,7 @@ from domain import access
 from domain.cells import Cell
 from domain.clinic.acting import acting
 from domain.clinic.appointment_cards import AppointmentCard, Side, State
-from domain.clinic.appointment_notices import Event, notices_of
+from domain.clinic.appointment_notices import Event, told
 from domain.clinic.booking import KIND, card_of, checked, slot_of
 from domain.clinic.booking_desk import Desk, Settled
 from domain.clinic.doctors import Doctor
@@ -75,14 +75,14 @@ async def stepped(
         change, answer = changed(parts, occasion, key, content, method="PUT", base=stored)
         await authorize(parts, occasion.caller, change)
         version = change.revision.version
-        told = notices_of(step.card, version, step.event, now.side, rules=desk.rules, now=moment)
+        notices = await told(desk, step.card, version, step.event, now.side, now=moment, before=card.start)
         others = (*_slots(desk, occasion, step, slot, version), *await _visit(desk, occasion, step))
         return Planned(
             answer,
             change,
             others=(*others, *step.settled.changes),
             cells=step.cells,
-            notices=(*told, *step.settled.notices),
+            notices=(*notices, *step.settled.notices),
         )
 
     answer = await write_one(parts, acting(occasion, "u", KIND, "Slot", "Encounter", "Invoice"), plan)

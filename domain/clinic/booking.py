@@ -24,7 +24,7 @@ from domain.clinic.appointment_cards import (
     AppointmentForm,
     SlotCard,
 )
-from domain.clinic.appointment_notices import notices_of
+from domain.clinic.appointment_notices import told
 from domain.clinic.availability import Span, free_slots, in_utc, is_working
 from domain.clinic.booking_cells import lost, places, taking
 from domain.clinic.booking_desk import Desk
@@ -87,7 +87,7 @@ async def made(
         slot = slot_change(desk, occasion, doctor, card, version=1)
         by = side_of(occasion.caller, card)
         event: Literal["confirmed", "held"] = "confirmed" if confirm else "held"
-        notices = notices_of(card, 1, event, by, rules=desk.rules, now=now)
+        notices = await told(desk, card, 1, event, by, now=now)
         return Planned(answer, change, claims, others=(slot,), cells=cells, notices=notices)
 
     answer = await write_one(parts, occasion, plan)

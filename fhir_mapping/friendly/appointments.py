@@ -14,7 +14,7 @@ from typing import Any
 from domain.clinic.appointment_cards import AppointmentCard, Cancellation, Mode, SlotCard
 from domain.clinic.availability import Span
 from domain.identity import FhirJson, ResourceKey
-from fhir_mapping.friendly.elements import concept, first, instant, moment, put, reference, text_of, to
+from fhir_mapping.friendly.elements import concept, first, instant, moment, name_of, put, reference, text_of, to
 
 HOLD, MODE, VERSION = "urn:chartvault:hold-expires", "urn:chartvault:mode", "urn:chartvault:appointment-version"
 CANCELLED = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
@@ -103,6 +103,10 @@ class Appointments:
         until = moment(extensions.get(HOLD, {}).get("valueInstant"))
         version = extensions.get(VERSION, {}).get("valuePositiveInt")
         return SlotCard(Span(start, end), content["status"], until, version)
+
+    def name(self, content: FhirJson) -> str | None:
+        """See `AppointmentRecords.name`."""
+        return name_of(content.get("name"))[2]
 
     def encounter(self, card: AppointmentCard, *, now: datetime) -> FhirJson:
         """See `AppointmentRecords.encounter`."""

@@ -53,7 +53,10 @@ class Practice:
         """Several at once."""
         names = [f"p{secrets.token_hex(5)}" for _ in range(number)]
         entries = [
-            {"resource": {"resourceType": "Patient", "id": name}, "request": {"method": "PUT", "url": f"Patient/{name}"}}
+            {
+                "resource": {"resourceType": "Patient", "id": name},
+                "request": {"method": "PUT", "url": f"Patient/{name}"},
+            }
             for name in names
         ]
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
