@@ -218,8 +218,10 @@ async def test_a_link_to_a_record_is_recorded_as_an_access_to_it(
 async def test_the_account_of_an_erased_patient_goes_and_a_nurse_who_was_one_stays(clinic: Clinic) -> None:
     patient = await clinic.person("PATIENT", profiles=("Patient/gone",))
     nurse = await clinic.person("NURSE", profiles=("Practitioner/1", "Patient/gone"))
+    parent = await clinic.person("PATIENT", profiles=("Patient/gone", "RelatedPerson/of-a-child"))
     token = (await clinic.login(patient))["accessToken"]
-    assert await forget_patient(clinic.people, "gone") == 1
+    assert await forget_patient(clinic.people, "gone") == 2
+    assert await clinic.people.accounts.find(parent.account.id) is None
     assert await clinic.people.accounts.find(patient.account.id) is None
     assert await clinic.people.accounts.credentials(patient.account.id) is None
     assert (await get(clinic, "/users/me", token)).status_code == 401
