@@ -36,8 +36,10 @@ from fhir_mapping.friendly.billings import Bills
 from fhir_mapping.friendly.dispenses import Dispenses
 from fhir_mapping.friendly.doctors import Doctors
 from fhir_mapping.friendly.documents import Documents
+from fhir_mapping.friendly.medical_records import MedicalRecords
 from fhir_mapping.friendly.medications import Medications
 from fhir_mapping.friendly.prescriptions import Prescriptions
+from fhir_mapping.friendly.record_notes import RecordNotes
 from fhir_mapping.friendly.refills import Refills
 from fhir_mapping.friendly.shares import Shares
 from fhir_mapping.tables import RESOURCE_TYPES
@@ -105,6 +107,8 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
         dispenses=Dispenses(),
         refills=Refills(),
+        medical_records=MedicalRecords(),
+        record_notes=RecordNotes(),
     )
 
 

@@ -201,7 +201,7 @@ def _tables_view(tables: Tables) -> TablesView:
 
 _PATH = "/interactions/tables"
 ENDPOINTS = (
-    Endpoint("POST", "/interactions/check", "interaction-check", checked, answers=CheckView),
+    Endpoint("POST", "/interactions/check", "interaction-check", checked, answers=CheckView, refuses=(404, 410)),
     Endpoint("GET", _PATH, "drug-tables-list", tables, answers=AllTablesView),
     Endpoint(
         "PUT", f"{_PATH}/{{name}}", "drug-tables-import", imported, answers=TablesView, limit=MAX_BYTES + 64 * 1024

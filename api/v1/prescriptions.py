@@ -241,7 +241,14 @@ _ONE = "/prescriptions/{id}"
 ENDPOINTS = (
     Endpoint("GET", "/prescriptions", "prescription-list", listed, answers=Page),
     Endpoint(
-        "POST", "/prescriptions", "prescription-create", prescribed, answers=CheckedView, status=201, replays=True
+        "POST",
+        "/prescriptions",
+        "prescription-create",
+        prescribed,
+        answers=CheckedView,
+        status=201,
+        replays=True,
+        refuses=(404, 410),
     ),
     Endpoint("GET", _ONE, "prescription-read", shown, answers=PrescriptionView),
     Endpoint("PUT", _ONE, "prescription-update", amended, answers=CheckedView),

@@ -145,6 +145,6 @@ ENDPOINTS = (
     ),
     Endpoint("POST", _REQUESTS, "refill-request", asked_for, answers=RefillView, status=201, replays=True),
     Endpoint("GET", _REQUESTS, "refill-list", listed, answers=RefillsView),
-    Endpoint("POST", f"{_REQUESTS}/{{request}}/approve", "refill-approve", approved, answers=RefillView),
-    Endpoint("POST", f"{_REQUESTS}/{{request}}/deny", "refill-deny", denied, answers=RefillView),
+    Endpoint("POST", f"{_REQUESTS}/{{request}}/approve", "refill-approve", approved, answers=RefillView, refuses=(409,)),
+    Endpoint("POST", f"{_REQUESTS}/{{request}}/deny", "refill-deny", denied, answers=RefillView, refuses=(409,)),
 )  # fmt: skip

@@ -15,7 +15,9 @@ from domain.clinic.billing_cards import Gateway
 from domain.clinic.booking_desk import Desk
 from domain.clinic.dispensing import DispenseRecords
 from domain.clinic.document_cards import DocumentRecords
+from domain.clinic.medical_record_cards import MedicalRecords
 from domain.clinic.prescriptions import Prescribing
+from domain.clinic.record_note_cards import RecordNotes
 from domain.clinic.refills import RefillRecords
 from domain.clinic.sharing import ShareRecords
 from domain.grants import GrantBook
@@ -62,5 +64,7 @@ class Service(NamedTuple):
     prescribing: Prescribing
     dispenses: DispenseRecords
     refills: RefillRecords
+    medical_records: MedicalRecords
+    record_notes: RecordNotes
     desk: Desk
     gateway: Gateway | None = None
