@@ -23,13 +23,27 @@ _WITHOUT_EXPRESSION = frozenset({"_lastUpdated", "_text", "_content"})
 _CODED = frozenset({"Coding", "CodeableConcept", "code"})
 _NOT_DOMAIN = frozenset({"Binary", "Bundle", "Parameters"})
 
+PROFILED: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
+    "DocumentReference": {
+        "creation": (
+            "date",
+            "DocumentReference.content.attachment.creation",
+            "https://profiles.ihe.net/ITI/MHD/SearchParameter/DocumentReference-Creation",
+        )
+    },
+}
+"""Parameters of the implementation guides we follow, beside the official ones: type, expression, definition.
+
+IHE MHD ITI-67: https://profiles.ihe.net/ITI/MHD/ITI-67.html#23674121-query-search-parameters
+"""
+
 
 class SearchParameter(msgspec.Struct, frozen=True):
     """One parameter of one resource type.
 
     `kind` is the search parameter type (`token`, `date` …). `aims` are the declared targets of a reference, `None` for
     any. `systems` are the code systems that a `code` implies. `components` of a composite: (code, kind, expression).
-    `own` marks one that is not of the official definitions.
+    `own` marks one that somebody has added, `definition` says where one of a guide is defined.
     """
 
     resource_type: str
@@ -40,6 +54,7 @@ class SearchParameter(msgspec.Struct, frozen=True):
     systems: frozenset[str] = frozenset()
     components: tuple[tuple[str, str, str], ...] = ()
     own: bool = False
+    definition: str | None = None
 
     @property
     def indexed(self) -> bool:
@@ -90,6 +105,8 @@ def parameters_of(resource_type: str) -> Mapping[str, SearchParameter]:
     for owner in (*inherited, resource_type):
         rows = msgspec.json.decode(_slices()[owner]) if owner in _slices() else []
         found |= {row[0]: _parameter(resource_type, *row) for row in rows}
+    for code, (kind, expression, definition) in PROFILED.get(resource_type, {}).items():
+        found[code] = SearchParameter(resource_type, code, kind, expression, definition=definition)
     return MappingProxyType(found)
 
 

@@ -17,7 +17,7 @@ def capabilities() -> Capabilities:
     """What this release can do, from the tables it is made of."""
     parameters = {
         name: [
-            ParameterRow(code, each.kind, targets=each.targets if can_include(each) else ())
+            ParameterRow(code, each.kind, each.definition, targets=each.targets if can_include(each) else ())
             for code, each in parameters_of(name).items()
             if each.indexed
         ]

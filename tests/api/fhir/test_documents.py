@@ -131,6 +131,23 @@ async def test_simplified_publish_moves_inline_data_out_and_makes_it_retrievable
     assert retrieved.headers["x-security-context"] == name
 
 
+@pytest.mark.parametrize(
+    ("creation", "count"),
+    [("2025-06-01", 1), ("2025-06", 2), ("ge2025-06-02", 1), ("lt2025-06-01T08:00:00Z", 0), ("ge2026", 0)],
+)
+async def test_documents_are_found_by_when_they_were_created(
+    fhir: httpx.AsyncClient, creation: str, count: int
+) -> None:
+    """ITI-67 `creation`, which is no search parameter of R4."""
+    await patient(fhir)
+    for day in ("2025-06-01T08:00:00Z", "2025-06-02T08:00:00Z"):
+        body = reference(contentType="application/pdf", data=base64_of(PDF + day.encode()), creation=day)
+        assert (await fhir.post("/DocumentReference", json=body)).status_code == 201
+    for query in (f"creation={creation}", f"patient=Patient/p1&creation={creation}"):
+        answer = await fhir.get(f"/DocumentReference?{query}", headers={"prefer": "handling=strict"})
+        assert (answer.status_code, answer.json().get("total")) == (200, count), answer.text
+
+
 @every_sample
 async def test_a_document_bundle_is_provided_whole(fhir: httpx.AsyncClient, sample: tuple[bytes, str, str]) -> None:
     """ITI-65: a SubmissionSet List, a DocumentReference and its Binary in one transaction."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhir_mapping.definitions.compile_search import compiled
-from fhir_mapping.search_parameters import parameters_of
+from fhir_mapping.search_parameters import PROFILED, parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 
 
@@ -31,7 +31,18 @@ def test_compiling_the_definitions_again_gives_the_committed_tables(shared: Path
 
 def test_every_official_parameter_is_there() -> None:
     own = sum(not code.startswith("_") for each in RESOURCE_TYPES for code in parameters_of(each))
-    assert own == 1697
+    assert own - sum(map(len, PROFILED.values())) == 1697
+
+
+def test_what_a_guide_adds_replaces_nothing_official_and_says_where_it_is_defined() -> None:
+    rows = json.loads(files("fhir_mapping").joinpath("definitions", "search_parameters.json").read_text())
+    for resource_type, added in PROFILED.items():
+        assert added.keys().isdisjoint(row[0] for row in rows[resource_type])
+        for code in added:
+            parameter = parameters_of(resource_type)[code]
+            assert parameter.routes
+            assert parameter.indexed
+            assert (parameter.definition or "").startswith("https://")
 
 
 def test_the_parameters_are_those_hl7_published(shared: Path) -> None:
@@ -45,7 +56,10 @@ def test_the_parameters_are_those_hl7_published(shared: Path) -> None:
         (base, each["code"], each["type"]) for each in published for base in each["base"] if base in RESOURCE_TYPES
     }
     found = {
-        (each, p.code, p.kind) for each in RESOURCE_TYPES for p in parameters_of(each).values() if p.code[0] != "_"
+        (each, p.code, p.kind)
+        for each in RESOURCE_TYPES
+        for p in parameters_of(each).values()
+        if p.code[0] != "_" and p.definition is None
     }
     assert found == expected
 
