@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.deadlines import within
 from tests.journeys.acknowledged import Attempt, differences
 from tests.journeys.evidence import Admin, evidence
 from tests.journeys.load import Load, chart
@@ -94,7 +95,8 @@ class Probe:
     async def run(self) -> None:
         while True:
             began = time.monotonic()
-            answer = await self._client.get("Patient/shared-0")
+            with within(LONGEST_ANSWER_SECONDS):
+                answer = await self._client.get("Patient/shared-0")
             self.statuses[answer.status_code] += 1
             self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
             await asyncio.sleep(0.02)
@@ -145,5 +147,4 @@ async def test_kills_of_the_database_during_an_import_lose_double_and_halve_noth
     assert differences([*load.attempts, *imported], found) == []
     assert {attempt.mark for attempt in imported} <= set(found.marks.values())
     assert set(probe.statuses) <= {200, 404, 503}
-    assert probe.longest_seconds < LONGEST_ANSWER_SECONDS
     require_clean(served)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import time
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 from api.extraction.reader import Bounds, DocumentReader
 from domain.documents.extracting import Extract
 from fhir_mapping.words import split
+from tests.deadlines import within
 
 
 async def pieces(content: bytes) -> AsyncIterator[bytes]:
@@ -111,11 +111,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 async def test_a_hostile_document_is_unreadable_and_nothing_worse(what: str) -> None:
-    started = time.perf_counter()
     content, media_type = BROKEN[what]
-    found = await read(content, media_type)
+    with within(10):
+        found = await read(content, media_type)
     assert found.state == "unreadable" or not found.words - {"x"}, found.words
-    assert time.perf_counter() - started < 10
 
 
 async def test_deep_rtf_and_endless_html_end() -> None:
@@ -141,10 +140,9 @@ async def test_a_reader_that_hangs_is_killed() -> None:
         yield b"a"
         await asyncio.sleep(60)
 
-    started = time.perf_counter()
-    found = await DocumentReader(Bounds(seconds=1.0)).extract(never(), "text/plain")
+    with within(3):
+        found = await DocumentReader(Bounds(seconds=1.0)).extract(never(), "text/plain")
     assert found.state == "timeout"
-    assert time.perf_counter() - started < 3
 
 
 async def test_a_document_over_the_limit_is_not_read_to_its_end() -> None:
