@@ -82,6 +82,7 @@ def matched(dump: list[list[tuple[str, bytes]]], known: list[tuple[str, ...]], *
     return guessed
 
 
+@pytest.mark.slow
 def test_rank_matching_recovers_no_more_surnames_than_stated(capsys: pytest.CaptureFixture[str]) -> None:
     victims, known = population(SEED), terms_of(population(SEED + 1))
     maker = TokenMaker(random.Random(SEED).randbytes(32))

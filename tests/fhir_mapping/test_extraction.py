@@ -53,6 +53,7 @@ def texts(values: list[Any]) -> set[str]:
     return {json.dumps(value, sort_keys=True) for value in values}
 
 
+@pytest.mark.slow
 def test_extraction_equals_evaluation_on_the_official_examples(shared: Path) -> None:
     pairs, differing = 0, Counter[str]()
     for content in examples(shared):

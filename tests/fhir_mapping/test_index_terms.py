@@ -150,6 +150,7 @@ def escaped(text: str) -> str:
     return re.sub(r"([,|$\\])", r"\\\1", text)
 
 
+@pytest.mark.slow
 def test_every_official_example_is_found_by_its_own_values(shared: Path) -> None:
     parser, searched, missed = QueryStrings(BASE), 0, []
     with tarfile.open(shared / "data" / "hl7-r4-examples.tar.xz") as archive:

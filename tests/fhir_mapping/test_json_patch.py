@@ -157,6 +157,7 @@ def test_too_many_operations_are_refused() -> None:
         patched(*[op("test", "/active", value=True)] * (MAX_OPERATIONS + 1))
 
 
+@pytest.mark.slow
 def test_copies_cannot_grow_without_bound() -> None:
     doubling = [{"op": "copy", "from": "/name", "path": "/name/-"}] * 60
     with pytest.raises(InvalidRequest):

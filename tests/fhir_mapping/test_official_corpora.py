@@ -46,6 +46,7 @@ def texts(body: bytes) -> Any:
     return json.loads(body, parse_float=str, parse_int=str)
 
 
+@pytest.mark.slow
 def test_the_official_examples_are_accepted_and_come_back_equal(shared: Path) -> None:
     examples = dict(members(shared / "data" / "hl7-r4-examples.tar.xz"))
     examples = {name: body for name, body in examples.items() if "resourceType" in json.loads(body)}

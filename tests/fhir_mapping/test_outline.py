@@ -66,6 +66,7 @@ def examples(shared: Path) -> list[dict[str, Any]]:
         ]
 
 
+@pytest.mark.slow
 def test_no_canary_of_the_official_examples_shows_in_an_outline(shared: Path) -> None:
     seen = set()
     for content in examples(shared):

@@ -34,6 +34,7 @@ def described(resource_type: str, contents: list[FhirJson]) -> list[OpenedResour
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resource_type", search_resources.MAKERS)
 def test_a_search_finds_what_brute_force_finds(resource_type: str) -> None:
     rng = random.Random(f"{SEED} {resource_type}")

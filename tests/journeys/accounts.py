@@ -5,14 +5,13 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 
-import httpx
 import pyotp
 
 from api.settings import Settings
 from api.wiring import opened
 from domain.access import Role
 from domain.accounts.account import Account, Credentials, Totp
-from tests.journeys.processes import Served
+from tests.journeys.processes import Served, connection
 
 PASSWORD = "correct horse battery staple"
 
@@ -51,7 +50,7 @@ async def log_in(served: Served, email: str, secret: str | None = None) -> dict[
     body = {"email": email, "password": PASSWORD}
     if secret is not None:
         body["otp"] = pyotp.TOTP(secret).now()
-    async with httpx.AsyncClient(base_url=origin_of(served), timeout=30, trust_env=False) as client:
+    async with connection(origin_of(served)) as client:
         answer = await client.post("/api/v1/auth/login", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, str] = answer.json()

@@ -15,13 +15,13 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.journeys.accounts import origin_of
-from tests.journeys.conftest import Serve
+from tests.journeys.processes import Served
 
 
 async def test_a_backend_service_registers_gets_a_token_and_searches_within_its_scopes(
-    serve_two: Serve, tmp_path: Path
+    two_workers: Served, tmp_path: Path
 ) -> None:
-    served = serve_two(log_level="error")
+    served = two_workers
     key = ec.generate_private_key(ec.SECP384R1())
     jwk = json.loads(jwt.get_algorithm_by_name("ES384").to_jwk(key.public_key()))
     (tmp_path / "lab.json").write_text(json.dumps({"keys": [{**jwk, "kid": "lab-1"}]}))

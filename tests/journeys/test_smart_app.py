@@ -21,17 +21,11 @@ from playwright.async_api import async_playwright
 from storage.embedded import EmbeddedMongo
 from tests.api.oauth.browser import Browser
 from tests.journeys.accounts import PASSWORD, add_account, origin_of
-from tests.journeys.conftest import Serve
 from tests.journeys.processes import Served
 
 BACK = "http://127.0.0.1:9/back"
 SCOPE = "openid fhirUser offline_access patient/*.rs user/*.rs"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="module")
-def two(serve_two: Serve) -> Served:
-    return serve_two(rate_limit_sign_in="0", log_level="debug")
 
 
 async def in_chromium(address: str, email: str) -> str:
@@ -86,15 +80,17 @@ def register(served: Served) -> str:
 
 @pytest.mark.parametrize("person", [pytest.param(in_chromium, id="chromium"), pytest.param(in_forms, id="forms")])
 async def test_fhirclient_completes_a_standalone_launch(
-    two: Served, embedded_mongo: EmbeddedMongo, person: Any
+    two_workers: Served, embedded_mongo: EmbeddedMongo, person: Any
 ) -> None:
     if person is in_chromium and CHROMIUM is None:
         pytest.skip("Chromium is not installed")
-    async with two.client() as client:
+    async with two_workers.client() as client:
         created = await client.post("/Patient", json={"resourceType": "Patient", "name": [{"family": "Meier"}]})
     patient = created.json()["id"]
-    email = await add_account(two, embedded_mongo.uri, "PATIENT", f"Patient/{patient}")
-    app = FHIRClient({"app_id": register(two), "api_base": two.base, "redirect_uri": BACK, "scope": SCOPE})
+    email = await add_account(two_workers, embedded_mongo.uri, "PATIENT", f"Patient/{patient}")
+    app = FHIRClient(
+        {"app_id": register(two_workers), "api_base": two_workers.base, "redirect_uri": BACK, "scope": SCOPE}
+    )
     app.server.session.trust_env = False
 
     def begin() -> str:
@@ -102,7 +98,7 @@ async def test_fhirclient_completes_a_standalone_launch(
         return str(app.authorize_url)
 
     called_back = await person(await asyncio.to_thread(begin), email)
-    assert parse_qs(urlsplit(called_back).query)["iss"] == [origin_of(two)]
+    assert parse_qs(urlsplit(called_back).query)["iss"] == [origin_of(two_workers)]
     await asyncio.to_thread(app.handle_callback, called_back)
     assert app.ready
     assert app.patient_id == patient
@@ -114,9 +110,9 @@ async def test_fhirclient_completes_a_standalone_launch(
     assert (await asyncio.to_thread(app.server.request_json, f"Patient/{patient}"))["id"] == patient
     secrets = [before, app.server.auth.access_token, app.server.auth.refresh_token, app.server.auth.code_verifier]
     secrets += [email, PASSWORD, *parse_qs(urlsplit(called_back).query)["code"]]
-    assert "request" in two.printed
-    assert not [secret for secret in secrets if secret in two.printed]
-    done = two.command("clients", "remove", app.app_id)
+    assert "request" in two_workers.printed
+    assert not [secret for secret in secrets if secret in two_workers.printed]
+    done = two_workers.command("clients", "remove", app.app_id)
     assert done.returncode == 0, done.stderr
     with pytest.raises(FHIRUnauthorizedException):
         await asyncio.to_thread(app.server.request_json, f"Patient/{patient}")

@@ -111,6 +111,7 @@ async def test_each_refused_entry_is_named_and_the_exit_code_says_so(
     assert (total(fhir, "Patient"), total(fhir, "Observation")) == (2, 1)
 
 
+@pytest.mark.slow
 async def test_an_import_that_is_killed_is_completed_by_the_next(
     tmp_path: Path, data_dir: Path, fhir: httpx.Client
 ) -> None:

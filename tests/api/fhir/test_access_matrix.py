@@ -129,6 +129,7 @@ async def wrong_cells(app: Litestar, names: Names, wanted: list[Cell]) -> list[t
     return wrong
 
 
+@pytest.mark.slow
 async def test_every_cell_of_the_matrix_is_as_the_oracle_says(clinic: tuple[Litestar, Names]) -> None:
     wanted = [*cells(), *writing_cells()]
     assert len(wanted) >= 4_000
@@ -159,6 +160,7 @@ def without(condition: Condition, path: Path) -> Condition:
     return type(condition)(tuple(parts))
 
 
+@pytest.mark.slow
 async def test_a_policy_without_any_one_of_its_clauses_is_noticed(
     clinic: tuple[Litestar, Names], monkeypatch: pytest.MonkeyPatch
 ) -> None:

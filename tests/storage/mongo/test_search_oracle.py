@@ -70,6 +70,7 @@ async def filled(resource_type: str, *stores: RevisionStore) -> dict[str, FhirJs
     return contents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resource_type", search_resources.MAKERS)
 async def test_the_database_finds_what_brute_force_finds(data: Database, keyring: Keyring, resource_type: str) -> None:
     inspect = Inspection(IndexTerms(), lambda: NOW)
