@@ -35,7 +35,7 @@ SWEEP_SECONDS = 600.0
 
 @asgi("/fhir", is_mount=True, copy_scope=False)
 async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
-    """Everything below `/fhir`."""
+    """`/fhir` itself; what is below it has a shorter way (`Application.resources`)."""
     surface: FhirSurface = scope["litestar_app"].state.fhir
     await surface(scope, receive, send)  # type: ignore[arg-type]
 
@@ -58,13 +58,16 @@ class Application(Litestar):
     """Litestar behind the front: what holds for every request and answer, whoever answers."""
 
     front: Front
+    resources: FhirSurface | None = None
+    """Answers below `/fhir/` without Litestar in between, which only finds the mount: 15 us of a request's 300."""
 
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
     ) -> None:
         """One connection, or the life of the process."""
         if str(scope["type"]) == "http":
-            await self.front(super().__call__, scope, receive, send)  # type: ignore[arg-type]
+            direct = self.resources if str(scope["path"]).startswith("/fhir/") else None  # type: ignore[typeddict-item]
+            await self.front(direct or super().__call__, scope, receive, send)  # type: ignore[arg-type]
         else:
             await super().__call__(scope, receive, send)
 
@@ -79,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         async with wiring.opened(chosen) as parts:
             if settings is None:  # a worker of the server, whose process is ours
                 _settle()
-            app.state.fhir = surfaces.fhir_surface(chosen, parts)
+            app.state.fhir = application.resources = surfaces.fhir_surface(chosen, parts)
             app.state.logins = surfaces.logins(chosen, parts)
             service = surfaces.v1_service(chosen, parts)
             app.state.v1 = surfaces.v1_surface(chosen, parts, service)
@@ -98,15 +101,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             ):
                 yield
 
-    app = Application(
+    application = Application(
         route_handlers=[fhir, v1, oauth, *well_known.HANDLERS, *docs.HANDLERS, *health.HANDLERS],
         lifespan=[open_parts],
         openapi_config=None,
         exception_handlers={HTTPException: _problem},
         logging_config=None,
     )
-    app.front = Front(chosen)
-    return app
+    application.front = Front(chosen)
+    return application
 
 
 def _settle() -> None:

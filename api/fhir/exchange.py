@@ -90,7 +90,11 @@ class Exchange:
 
     def parameter(self, name: str) -> str | None:
         """The last value of a query parameter."""
-        return next((value for key, value in reversed(self.pairs) if key == name), None) if self.query else None
+        return self._last.get(name) if self.query else None
+
+    @cached_property
+    def _last(self) -> dict[str, str]:
+        return dict(self.pairs)
 
 
 def pairs_in(text: str) -> list[tuple[str, str]]:

@@ -6,8 +6,9 @@ outcome entry, or refused when the client (`Prefer: handling=strict`) or the set
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from api.fhir.exchange import Reply
 from api.fhir.headers import preference
 from api.fhir.paging import AcrossPlace, SearchPlace
-from api.fhir.responses import bundle_reply, cut, subset_of
+from api.fhir.responses import Subset, bundle_reply, cut, subset_of
 from api.fhir.scopes import SearchScope
 from api.fhir.service import Call, Service
 from domain.errors import InvalidRequest, Issue
@@ -28,6 +29,7 @@ from fhir_mapping.bundle import FoundEntry, searchset
 from fhir_mapping.outcome import advisory
 
 PAGE = "_page"
+_PLAIN = re.compile(r"[A-Za-z0-9_.~:|,$/=&-]*")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -58,7 +60,7 @@ async def _one_type(service: Service, call: Call, scope: SearchScope, pairs: Pai
         place = service.pages.read(token, SearchPlace, path=scope.path, subject=subject)
         pairs, after = place.pairs, place.after
     parsed = _parsed(service, call, scope, scope.types[0], pairs)
-    query = msgspec.structs.replace(parsed.query, after=after)
+    query = parsed.query if after is None else msgspec.structs.replace(parsed.query, after=after)
     found = await find(service.parts, call.occasion, query, parsed.inclusions)
     next_place = None if found.next is None else SearchPlace(tuple(pairs), found.next)
     next_url = _next_url(service, call, scope, next_place)
@@ -91,19 +93,17 @@ def _parsed(service: Service, call: Call, scope: SearchScope, resource_type: str
     parsed = search.parse(resource_type, pairs, strict=strict)
     query, inclusions = parsed.query, parsed.inclusions
     names = dict(pairs)
-    count = query.count if "_count" in names else service.limits.page
-    query = msgspec.structs.replace(query, count=min(count, service.limits.largest_page))
+    count = min(query.count if "_count" in names else service.limits.page, service.limits.largest_page)
     summary = names.get("_summary")
     if summary == "count":
-        query, inclusions = msgspec.structs.replace(query, count=0), ()
-    if query.count == 0:
-        query = msgspec.structs.replace(query, total="accurate")  # the number is all that was asked for
+        count, inclusions = 0, ()
     if summary == "text" and inclusions:
         raise InvalidRequest("'_summary=text' cannot be combined with inclusions", expression="_summary")
+    # Without a page the number is all that was asked for.
+    changes: dict[str, Any] = {"count": count} if count else {"count": count, "total": "accurate"}
     if scope.compartment is not None:
-        within = search.within(scope.compartment, resource_type)
-        query = msgspec.structs.replace(query, conditions=(within, *query.conditions))
-    return msgspec.structs.replace(parsed, query=query, inclusions=inclusions)
+        changes["conditions"] = (search.within(scope.compartment, resource_type), *query.conditions)
+    return ParsedSearch(msgspec.structs.replace(query, **changes), parsed.applied, parsed.ignored, inclusions)
 
 
 def _in_common(parsed: Sequence[ParsedSearch], types: Pairs) -> ParsedSearch:
@@ -126,8 +126,9 @@ def _next_url(service: Service, call: Call, scope: SearchScope, place: SearchPla
 
 def _bundle(call: Call, scope: SearchScope, results: Results) -> bytes:
     base = call.exchange.base_url
-    entries = [_row(entry, "match", call) for entry in results.matches]
-    entries += [_row(entry, "include", call) for entry in results.included.entries]
+    subset = subset_of(call.exchange)
+    entries = [_row(entry, "match", subset) for entry in results.matches]
+    entries += [_row(entry, "include", subset) for entry in results.included.entries]
     return searchset(
         base,
         self_url(f"{base}/{scope.path}", results.parsed.applied),
@@ -138,8 +139,8 @@ def _bundle(call: Call, scope: SearchScope, results: Results) -> bytes:
     )
 
 
-def _row(entry: Entry, mode: Literal["match", "include"], call: Call) -> FoundEntry:
-    subset, content = subset_of(call.exchange), entry.content
+def _row(entry: Entry, mode: Literal["match", "include"], subset: Subset | None) -> FoundEntry:
+    content = entry.content
     if subset is not None and isinstance(content, bytes):
         content = cut(subset, content)
     return FoundEntry(entry.head.key, content, mode)
@@ -147,7 +148,16 @@ def _row(entry: Entry, mode: Literal["match", "include"], call: Call) -> FoundEn
 
 def self_url(path: str, pairs: Pairs) -> str:
     """`path` with the parameters that took effect."""
-    return f"{path}?{urlencode(pairs, safe=':|,$/', quote_via=quote)}" if pairs else path
+    if not pairs:
+        return path
+    plain = "&".join([f"{name}={value}" for name, value in pairs])
+    # Most queries need no escapes, and looking for what does is a tenth of the work.
+    alone = plain.count("=") == len(pairs) > plain.count("&")
+    return f"{path}?{plain if alone and _PLAIN.fullmatch(plain) else _escaped(pairs)}"
+
+
+def _escaped(pairs: Pairs) -> str:
+    return urlencode(pairs, safe=":|,$/", quote_via=quote)
 
 
 def _remarks(results: Results) -> FhirJson | None:

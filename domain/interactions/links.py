@@ -43,6 +43,7 @@ OPENED_LIMIT = 5_000
 """How many resources `_has` may open to see what they point at."""
 INNER_LIMIT = 200
 """How many queries the chains of one search may stand for."""
+_UNSOLVED = (Linked, Having, Listed, CodesOf)
 
 
 async def solve_links(parts: Parts, caller: Caller, query: SearchQuery) -> SearchQuery:
@@ -50,7 +51,7 @@ async def solve_links(parts: Parts, caller: Caller, query: SearchQuery) -> Searc
 
     Raises `TooCostly` over a limit, `Forbidden` when the caller may search none of the types a chain leads through.
     """
-    if not any(isinstance(condition, Linked | Having | Listed | CodesOf) for condition in query.conditions):
+    if not any(isinstance(condition, _UNSOLVED) for condition in query.conditions):
         return query
     if _inner(query) > INNER_LIMIT:
         raise TooCostly(f"The chains of this search lead through more than {INNER_LIMIT} types: name the types")
