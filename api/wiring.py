@@ -56,6 +56,7 @@ from storage.mongo.explaining import Explained, explain
 from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
 from storage.mongo.jobs import MongoJobs
+from storage.mongo.presence import Presence
 from storage.mongo.relations import MongoRelations
 from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
@@ -133,7 +134,8 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         store = MongoRevisionStore(database, keyring, Inspection(describe, now, custom))
         trail = MongoAuditTrail(database, keyring)
         accounts = MongoAccounts(database, keyring)
-        sessions = MongoSessions(database, keyring, now)
+        presence = Presence(database, now)
+        sessions = MongoSessions(database, keyring, now, presence)
         watch = oversight(database, keyring, now, settings.privacy_officers)
         signatures = Signatures(MongoSigningKeys(database, keyring), now)
         await signatures.start()
@@ -148,7 +150,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
             async with (
                 repeated("search parameters", known.refresh),
                 people(database, keyring, accounts, sessions, outside, clock=now, new_id=new_id) as folk,
-                MongoRelations(database) as relations,
+                MongoRelations(database, presence) as relations,
             ):
                 yield Opened(
                     client,
@@ -175,7 +177,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                 )
         finally:
             await watch.throttle.close()
-            await sessions.close()
+            await presence.close()
             await upkeep.blobs.close()
             await store.close()
             await trail.close()

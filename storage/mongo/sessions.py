@@ -1,7 +1,7 @@
 """`domain.sessions.Sessions` on MongoDB: one document per login, changed by single atomic updates.
 
 Rotation is one `find_one_and_update` that matches the digest of the token it uses up: of two at once one matches, and the
-other finds a token that has been used. Who is asked for at every request is looked up for all waiting requests together.
+other finds a token that has been used. Who is asked for at every request is found by `Presence`.
 """
 
 from __future__ import annotations
@@ -18,35 +18,25 @@ from domain.sessions import Grant, Lifetime, Login, Present, RefreshReused, Sess
 from storage.crypto.keys import ACCOUNTS as OWNER
 from storage.crypto.keys import Keyring
 from storage.crypto.sealing import open_sealed, place, seal
-from storage.mongo.account_documents import ACCOUNTS, STANDING_FIELDS, standing_of
-from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.client import READ_MS, Database, Document
 from storage.mongo.failures import translated
-from storage.mongo.lane import Lane
+from storage.mongo.presence import Presence
 from storage.mongo.refresh_tokens import RefreshToken, new_refresh_token, next_refresh_token, read_refresh_token
 from storage.mongo.session_documents import SESSIONS, live, session_of
 
 RETRY_SECONDS = 60
-MOST_CHECKS = 1_000
 _REFUSED = "The refresh token is not valid"
-
-CheckJob = Job[tuple[str, str], Present | None]
 
 
 class MongoSessions:
-    """The sessions of one database. `close` it before the client."""
+    """The sessions of one database."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, keyring: Keyring, clock: Callable[[], datetime], presence: Presence) -> None:
         self._sessions = database[SESSIONS]
         self._keyring = keyring
         self._service = keyring.service
         self._clock = clock
-        self._lane = Lane(database)
-        self._checks = OneInFlight(self._check, most=MOST_CHECKS)
-
-    async def close(self) -> None:
-        await self._checks.close()
-        await self._lane.close()
+        self._presence = presence
 
     async def open(self, login: Login, lifetime: Lifetime) -> Grant:
         """See `domain.sessions.Sessions.open`."""
@@ -75,7 +65,8 @@ class MongoSessions:
 
     async def present(self, session_id: str, account: str) -> Present | None:
         """See `domain.sessions.Sessions.present`."""
-        return await self._checks.submit((session_id, account))
+        present = await self._presence.session(session_id)
+        return present if present is not None and present.session.login.account == account else None
 
     async def holder(self, refresh_token: str) -> Session | None:
         token = read_refresh_token(self._service, refresh_token)
@@ -168,51 +159,6 @@ class MongoSessions:
     async def _sealed_label(self, session: str, label: str) -> Document:
         key = (await self._keyring.for_writing([OWNER]))[OWNER]
         return {"key": key.id, "label": seal(key, _label_place(session), label.encode())}
-
-    async def _check(self, jobs: Sequence[CheckJob]) -> None:
-        """One command for the sessions together with their accounts: a third less work here than one for each."""
-        rows = await self._found(list({job.item[0] for job in jobs}))
-        for job in jobs:
-            session_id, account = job.item
-            row = rows.get(session_id)
-            job.answer(None if row is None or row["account"] != account else _present(row))
-
-    async def _found(self, ids: Sequence[str]) -> dict[str, Document]:
-        """The live sessions among these, each with its account in `who`."""
-        pipeline = [{"$match": live(self._clock(), _id={"$in": ids})}, _WITH_ACCOUNT, {"$project": _CHECKED}]
-        with translated("The sessions could not be read"):
-            rows = await self._lane.aggregate(SESSIONS, pipeline, maxTimeMS=READ_MS)
-        return {row["_id"]: row for row in rows}
-
-
-def _present(row: Document) -> Present | None:
-    """Nothing without an account, or with one that is not active."""
-    if len(row["who"]) != 1:
-        return None
-    standing = standing_of(row["who"][0])
-    return Present(session_of(row), standing) if standing.active else None
-
-
-_WITH_ACCOUNT: Document = {
-    "$lookup": {"from": ACCOUNTS, "localField": "account", "foreignField": "_id", "as": "who"},
-}
-_CHECKED = dict.fromkeys(
-    (
-        "account",
-        "client",
-        "scope",
-        "patient",
-        "authenticated_at",
-        "second_factor_at",
-        "created",
-        "last_used",
-        "expires",
-        "who._id",
-        *(f"who.{name}" for name in STANDING_FIELDS),
-    ),
-    1,
-)
-"""What a request needs of its session: neither the digest nor the label."""
 
 
 def _label_place(session: str) -> str:

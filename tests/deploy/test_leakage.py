@@ -46,6 +46,7 @@ from storage.mongo.jobs import MongoJobs
 from storage.mongo.notice_preferences import MongoLikes
 from storage.mongo.notices import MongoNotices
 from storage.mongo.outbox import MongoOutbox
+from storage.mongo.presence import Presence
 from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.sessions import MongoSessions
@@ -256,7 +257,7 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     )
     accounts = MongoAccounts(data, keyring)
     await add_person(accounts)
-    sessions = MongoSessions(data, keyring, lambda: datetime.now(UTC))
+    sessions = MongoSessions(data, keyring, lambda: datetime.now(UTC), Presence(data, lambda: datetime.now(UTC)))
     login = Login(account="a1", client="app", scope="user/*.rs", authenticated_at=1.0, label="Phone of Chalmers")
     await sessions.open(login, Lifetime(timedelta(hours=1), timedelta(hours=1)))
     tickets = MongoTickets(data, keyring, lambda: datetime.now(UTC))

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
 
 from domain.revision import Description
 from domain.ties import Provision, Tie
 from storage.mongo.client import Database
+from storage.mongo.presence import Presence
 from storage.mongo.relations import MongoRelations
 from storage.mongo.revisions import MongoRevisionStore
 from tests.contracts.writes import change, new_key, write
 
 DR, ELSE = "Practitioner/1", "Practitioner/2"
 FUTURE = (time.time_ns() // 1_000) + 3_600_000_000
+
+
+@pytest.fixture
+async def presence(data: Database) -> AsyncIterator[Presence]:
+    presence = Presence(data, lambda: datetime.now(UTC))
+    yield presence
+    await presence.close()
 
 
 async def put(store: MongoRevisionStore, key, *ties: Tie, **more):  # type: ignore[no-untyped-def]
@@ -22,10 +34,10 @@ async def put(store: MongoRevisionStore, key, *ties: Tie, **more):  # type: igno
 
 
 async def test_a_tie_is_known_at_the_next_question_and_gone_at_the_one_after_its_end(
-    store: MongoRevisionStore, data: Database
+    store: MongoRevisionStore, data: Database, presence: Presence
 ) -> None:
     key = new_key("CareTeam")
-    async with MongoRelations(data) as one, MongoRelations(data) as other:
+    async with MongoRelations(data, presence) as one, MongoRelations(data, presence) as other:
         assert await one.ties((DR,)) == await other.ties((DR,)) == [()]
         tie = Tie(DR, "team", "p", 1, FUTURE)
         await put(store, key, tie)
@@ -36,10 +48,12 @@ async def test_a_tie_is_known_at_the_next_question_and_gone_at_the_one_after_its
         assert await one.ties((DR,)) == await other.ties((DR,)) == [()]
 
 
-async def test_what_did_not_change_stays_the_very_same(store: MongoRevisionStore, data: Database) -> None:
+async def test_what_did_not_change_stays_the_very_same(
+    store: MongoRevisionStore, data: Database, presence: Presence
+) -> None:
     key, tie = new_key("CareTeam"), Tie(DR, "team", "p", None, None, Provision(permit=True, names=("Condition/1",)))
     await put(store, key, tie)
-    async with MongoRelations(data) as relations:
+    async with MongoRelations(data, presence) as relations:
         (before,) = await relations.ties((DR,))
         await put(store, new_key("CareTeam"), Tie(ELSE, "team", "p"))
         await put(store, key, tie, text="other content, same ties")
@@ -48,9 +62,9 @@ async def test_what_did_not_change_stays_the_very_same(store: MongoRevisionStore
     assert before is after
 
 
-async def test_what_has_ended_is_not_read(store: MongoRevisionStore, data: Database) -> None:
+async def test_what_has_ended_is_not_read(store: MongoRevisionStore, data: Database, presence: Presence) -> None:
     await put(store, new_key("CareTeam"), Tie(DR, "team", "p", 1, 2))
-    async with MongoRelations(data) as relations:
+    async with MongoRelations(data, presence) as relations:
         assert await relations.ties((DR, ELSE)) == [(), ()]
 
 

@@ -16,6 +16,7 @@ from domain.sessions import Grant, Lifetime, Login, RefreshReused
 from storage.crypto.keys import Keyring
 from storage.mongo.accounts import MongoAccounts
 from storage.mongo.client import Database, Document
+from storage.mongo.presence import Presence
 from storage.mongo.sessions import MongoSessions
 
 HOUR = Lifetime(timedelta(hours=12), timedelta(hours=1))
@@ -38,14 +39,14 @@ class Clock:
         return self.now
 
 
-class Counted(MongoSessions):
-    """The sessions, counting the round trips of their checks."""
+class Counted(Presence):
+    """Counts round trips."""
 
     asked = 0
 
-    async def _found(self, ids: Sequence[str]) -> dict[str, Document]:
+    async def _rows(self, sessions: Sequence[str], actors: Sequence[str]) -> list[Document]:
         self.asked += 1
-        return await super()._found(ids)
+        return await super()._rows(sessions, actors)
 
 
 @pytest.fixture
@@ -72,10 +73,17 @@ async def accounts(data: Database, keyring: Keyring, clock: Clock) -> MongoAccou
 
 
 @pytest.fixture
-async def sessions(data: Database, keyring: Keyring, accounts: MongoAccounts, clock: Clock) -> AsyncIterator[Counted]:
-    sessions = Counted(data, keyring, clock)
-    yield sessions
-    await sessions.close()
+async def presence(data: Database, clock: Clock) -> AsyncIterator[Counted]:
+    presence = Counted(data, clock)
+    yield presence
+    await presence.close()
+
+
+@pytest.fixture
+def sessions(
+    data: Database, keyring: Keyring, accounts: MongoAccounts, clock: Clock, presence: Presence
+) -> MongoSessions:
+    return MongoSessions(data, keyring, clock, presence)
 
 
 async def is_live(sessions: MongoSessions, grant: Grant) -> bool:
@@ -118,11 +126,39 @@ async def test_a_disabled_account_ends_its_sessions_at_the_next_request(
     assert not await is_live(sessions, opened)
 
 
-async def test_requests_that_wait_together_are_looked_up_together(sessions: Counted) -> None:
+async def test_requests_that_wait_together_are_looked_up_together(sessions: MongoSessions, presence: Counted) -> None:
     opened = await sessions.open(LOGIN, HOUR)
     answers = await asyncio.gather(*[sessions.present(opened.session.id, "ana") for _ in range(200)])
     assert all(answers)
-    assert sessions.asked <= 3
+    assert presence.asked <= 3
+
+
+async def test_sessions_and_counters_that_wait_together_are_one_command(
+    sessions: MongoSessions, presence: Counted, data: Database
+) -> None:
+    await data["relations"].insert_many({"_id": f"Practitioner/1#{n}", "a": "Practitioner/1", "n": n} for n in range(3))
+    opened = await sessions.open(LOGIN, HOUR)
+    present, known, unknown = await asyncio.gather(
+        sessions.present(opened.session.id, "ana"),
+        presence.counts(("Practitioner/1", "Practitioner/2")),
+        sessions.present("0" * 32, "ana"),
+    )
+    assert presence.asked == 1
+    assert present is not None
+    assert unknown is None
+    assert known.count_of("Practitioner/1") == tuple((f"Practitioner/1#{n}", n) for n in range(3))
+    assert known.count_of("Practitioner/2") == ()
+
+
+async def test_who_asks_later_is_not_given_what_was_asked_before(sessions: MongoSessions, presence: Counted) -> None:
+    """A command under way may be older than what was acknowledged since."""
+    opened = await sessions.open(LOGIN, HOUR)
+    early = asyncio.create_task(sessions.present(opened.session.id, "ana"))
+    while not presence.asked:
+        await asyncio.sleep(0)
+    await sessions.end(opened.session.id)
+    assert not await is_live(sessions, opened)
+    await early
 
 
 async def test_a_refresh_token_is_good_once_and_gives_the_next(sessions: MongoSessions) -> None:
@@ -264,8 +300,8 @@ async def test_the_list_of_logins_comes_in_pages(sessions: MongoSessions) -> Non
     assert [each.id for each in (*first, *rest)] == opened
 
 
-async def test_after_close_nobody_is_let_in(sessions: MongoSessions) -> None:
+async def test_after_close_nobody_is_let_in(sessions: MongoSessions, presence: Presence) -> None:
     opened = await sessions.open(LOGIN, HOUR)
-    await sessions.close()
+    await presence.close()
     with pytest.raises(Unavailable):
         await sessions.present(opened.session.id, "ana")
