@@ -28,8 +28,12 @@ def ways_of(settings: Settings) -> Ways:
 
 def carriers_of(settings: Settings, told: Telling, clock: Clock) -> dict[Channel, Carry]:
     """What carries letters, text messages and calls of webhooks."""
-    sender = WebhookSender(told.webhooks, settings.webhook_hosts, clock)
-    return {**carriers(ways_of(settings)), "webhook": sender}
+    return {**carriers(ways_of(settings)), "webhook": calls_of(settings, told, clock)}
+
+
+def calls_of(settings: Settings, told: Telling, clock: Clock) -> WebhookSender:
+    """What calls webhooks."""
+    return WebhookSender(told.webhooks, settings.webhook_hosts, clock)
 
 
 def payment_gateway(settings: Settings) -> Gateway | None:

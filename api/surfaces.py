@@ -16,11 +16,12 @@ from api.oauth.key_sets import KeySets
 from api.oauth.service import Service as OAuthService
 from api.oauth.surface import OAuthSurface
 from api.oauth.table import ROUTES
-from api.outside import payment_gateway
+from api.outside import calls_of, payment_gateway
 from api.settings import Settings
 from api.tokens import AccessTokens
 from api.trusted_keys import TrustedKeys
 from api.v1.cursors import Cursors
+from api.v1.notification_events import Listeners
 from api.v1.service import Limits as V1Limits
 from api.v1.service import Service as V1Service
 from api.v1.surface import Surface
@@ -109,6 +110,9 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         refills=Refills(),
         medical_records=MedicalRecords(),
         record_notes=RecordNotes(),
+        telling=opened.telling,
+        calls=calls_of(settings, opened.telling, opened.parts.clock),
+        listeners=Listeners(opened.telling.notices),
     )
 
 

@@ -77,9 +77,13 @@ class WebhookSender:
         resolve: Resolve | None = None,
     ) -> None:
         self._webhooks = webhooks
-        self.hosts = AllowedHosts(hosts, resolve)
+        self._hosts = AllowedHosts(hosts, resolve)
         self._clock = clock
         self._tls = tls or ssl.create_default_context()
+
+    def objection_to(self, url: str) -> str | None:
+        """See `domain.clinic.webhooks.Calls.objection_to`."""
+        return self._hosts.objection_to(url)
 
     async def __call__(self, parcel: Parcel) -> str:
         """Call the webhook a parcel is for. Raises `Undeliverable`."""
@@ -90,7 +94,7 @@ class WebhookSender:
 
     async def call(self, hook: Webhook, event_id: str, body: bytes) -> str:
         """One signed POST; the status when it is one of success. Raises `Undeliverable` for anything else."""
-        objection = self.hosts.objection_to(hook.url)
+        objection = self._hosts.objection_to(hook.url)
         if objection is not None:
             raise Undeliverable("address not allowed")
         url = urlsplit(hook.url)
@@ -99,7 +103,7 @@ class WebhookSender:
         head = self._head(hook, event_id, body)
         try:
             async with asyncio.timeout(SECONDS):
-                address = await self.hosts.address_of(host, port)
+                address = await self._hosts.address_of(host, port)
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: Connection(ANSWER_BYTES),
                     address,

@@ -38,7 +38,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Visit:
-    """One request under way. `caller` may become somebody else where a login succeeds: the audit names who it is then."""
+    """One request under way. `caller` may become somebody else where a login succeeds: the audit names who it is then.
+    `again` authenticates once more, for an answer that takes long: it raises `Unauthenticated` when the login is over."""
 
     def __init__(
         self,
@@ -58,6 +59,10 @@ class Visit:
         self.targets: list[str] = []
         self.patients: list[str] = []
         self.limits: dict[str, str] = {}
+        self.again: Callable[[], Awaitable[Caller]] = self._as_before
+
+    async def _as_before(self) -> Caller:
+        return self.caller
 
     def __repr__(self) -> str:
         return f"Visit({self.request_id})"

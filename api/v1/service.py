@@ -20,6 +20,8 @@ from domain.clinic.prescriptions import Prescribing
 from domain.clinic.record_note_cards import RecordNotes
 from domain.clinic.refills import RefillRecords
 from domain.clinic.sharing import ShareRecords
+from domain.clinic.telling import Telling
+from domain.clinic.webhooks import Calls
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
 from domain.vouchers import Vouchers
@@ -28,6 +30,7 @@ Resolve = Callable[[Caller], Awaitable[Caller]]
 """Caller to the same with what they may see and do now."""
 
 if TYPE_CHECKING:
+    from api.v1.notification_events import Listeners
     from api.v1.replays import Replays
 
 
@@ -67,4 +70,7 @@ class Service(NamedTuple):
     medical_records: MedicalRecords
     record_notes: RecordNotes
     desk: Desk
+    telling: Telling
+    calls: Calls
+    listeners: Listeners
     gateway: Gateway | None = None

@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -82,7 +83,8 @@ class Surface:
         try:
             await self._gate.enter(network, visit.limits)
             if _needs_caller(endpoint, visit):
-                visit.caller = await self._authenticate(visit.header(b"authorization"), network)
+                visit.again = partial(self._authenticate, visit.header(b"authorization"), network)
+                visit.caller = await visit.again()
                 await self._gate.admit(visit.caller, visit.limits)
             elif endpoint is not None and endpoint.method != "GET":
                 await self._gate.sign_in(network, visit.limits)

@@ -18,6 +18,8 @@ from api.v1 import (
     interactions,
     medical_history,
     medical_records,
+    notification_events,
+    notifications,
     passwords,
     patients,
     prescriptions,
@@ -32,6 +34,7 @@ from api.v1 import (
     uploads,
     users,
     vital_signs,
+    webhooks,
 )
 from api.v1.endpoint import Endpoint
 
@@ -65,4 +68,7 @@ TABLE: tuple[Endpoint, ...] = (
     *prescriptions.ENDPOINTS,
     *refills.ENDPOINTS,
     *interactions.ENDPOINTS,
+    *notifications.ENDPOINTS,
+    *notification_events.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )

@@ -7,6 +7,7 @@ of the notice, in braces; it is shown to who has logged in, and mailed only wher
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 
@@ -27,30 +28,39 @@ NEWS = Wording("News from your clinic", "There is something new for you.")
 """For a kind of an older or newer release."""
 
 WORDINGS: Mapping[str, Wording] = {
-    "appointment-held": Wording(
-        "An appointment waits to be confirmed", "{start}, {doctor}: please confirm by {until}."
-    ),
-    "appointment-confirmed": Wording("An appointment was confirmed", "{start}: {patient} with {doctor}."),
-    "appointment-cancelled": Wording("An appointment was cancelled", "{start}: {patient} with {doctor}. {reason}"),
-    "appointment-rescheduled": Wording(
-        "An appointment was moved", "{patient} with {doctor}: {start} instead of {before}."
-    ),
-    "appointment-reminder": Wording("An appointment is coming up", "{start}: {patient} with {doctor}."),
-    "prescription-issued": Wording("There is a new prescription", "{medication}, prescribed by {doctor}."),
-    "prescription-changed": Wording("A prescription has changed", "{medication}: {status}."),
-    "result-ready": Wording("There is a new result", "{title} is ready."),
+    "appointment-held": Wording("An appointment waits to be confirmed", "It would be on {start}."),
+    "appointment-confirmed": Wording("An appointment was confirmed", "It is on {start}."),
+    "appointment-cancelled": Wording("An appointment was cancelled", "It would have been on {start}."),
+    "appointment-rescheduled": Wording("An appointment was moved", "It is on {start} now."),
+    "appointment-reminder": Wording("An appointment is coming up", "It is on {start}."),
+    "prescription-issued": Wording("There is a new prescription", "{medication}"),
+    "refill-requested": Wording("Somebody asks for more of a prescription", "{medication}"),
+    "refill-approved": Wording("A prescription was renewed", "{medication}"),
+    "refill-denied": Wording("A prescription was not renewed", "{medication}"),
+    "result-ready": Wording("There is a new result", "{title}"),
     "record-changed": Wording("There is something new in a record", "{title}"),
     "document-added": Wording("There is a new document", "{title}"),
     "document-shared": Wording("A document was shared with you", "{title}"),
-    "invoice-issued": Wording("There is a new invoice", "{amount} {currency}, due on {due}."),
-    "payment-received": Wording("A payment has arrived", "{amount} {currency}."),
+    "invoice-issued": Wording("There is a new invoice", "It can be paid now."),
+    "payment-received": Wording("A payment has arrived", "Thank you."),
     "inquiry-received": Wording(
         "Somebody asks to become a patient", "The inquiry waits for an answer.", "/patients/new?inquiry={inquiry}"
     ),
 }
+_MOMENTS = frozenset({"start", "end", "until", "before"})
 
 
 def wording_of(kind: str, values: Mapping[str, str]) -> Wording:
     """How a notice of this kind reads."""
-    found, blank = WORDINGS.get(kind, NEWS), _Blank(values)
+    found = WORDINGS.get(kind, NEWS)
+    blank = _Blank({name: _readable(value) if name in _MOMENTS else value for name, value in values.items()})
     return Wording(found.title, found.text.format_map(blank), found.path.format_map(blank))
+
+
+def _readable(text: str) -> str:
+    """A moment for people, `2 Nov 2026, 09:30 UTC`; any other text as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC" if moment.tzinfo else text

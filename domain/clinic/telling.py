@@ -8,7 +8,6 @@ makes the same parcels again. Letters name nothing of a patient unless the clini
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,8 +26,6 @@ from domain.revision import Stored, instant
 
 MOST_PEOPLE = 50
 """Accounts told of one notice for one recipient."""
-_MEANING = ("status", "start", "end")
-"""What a notice's condition asks for: while these are as they were, a new version changes nothing about it."""
 
 
 class TextMessage(msgspec.Struct, frozen=True):
@@ -39,6 +36,16 @@ class TextMessage(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "TextMessage(…)"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a webhook is told: ids, and the kind of what happened. NOTE: partners' programs read this; fields may be added."""
+
+    event_id: str
+    type: str
+    created: str
+    about: tuple[str, ...] = ()
+    patient: str | None = None
 
 
 class Telling(NamedTuple):
@@ -79,20 +86,10 @@ async def tell(parts: Parts, people: People, telling: Telling, told: Told) -> No
 
 
 async def still(parts: Parts, condition: While) -> bool:
-    """Whether a resource says about its state and time what it said in that version; false for what is gone."""
+    """Whether a resource is still at the version a notice was written for; who changed it has written a new notice."""
     kind, _, logical_id = condition.resource.partition("/")
-    key = ResourceKey(kind, logical_id)
-    newest = await parts.store.newest(key)
-    if newest is None or newest.head.deleted or newest.head.erased:
-        return False
-    if newest.head.version == condition.version:
-        return True
-    then = await parts.store.version(key, condition.version)
-    if then is None:
-        return False
-    contents = [await _opened(parts, each) for each in (then, newest)]
-    before, now = contents
-    return None not in contents and all((before or {}).get(each) == (now or {}).get(each) for each in _MEANING)
+    newest = await parts.store.newest(ResourceKey(kind, logical_id))
+    return newest is not None and not newest.head.deleted and newest.head.version == condition.version
 
 
 async def _opened(parts: Parts, stored: Stored) -> FhirJson | None:
@@ -185,13 +182,13 @@ def wants(hook: Webhook, notice: Notice) -> bool:
 def call_of(hook: Webhook, told: Told) -> Parcel:
     """The call of a webhook: ids and the kind of the event, never what was said."""
     name, notice = _name(told, "webhook", hook.id), told.notice
-    body = {
-        "eventId": name,
-        "type": notice.kind,
-        "created": instant(notice.due),
-        "about": list(notice.about),
-        "patient": None if notice.patient is None else f"Patient/{notice.patient}",
-    }
+    body = Event(
+        event_id=name,
+        type=notice.kind,
+        created=instant(notice.due),
+        about=notice.about,
+        patient=None if notice.patient is None else f"Patient/{notice.patient}",
+    )
     return Parcel(id=name, channel="webhook", kind=notice.kind, content=msgspec.json.encode(body), to=hook.id)
 
 
@@ -206,14 +203,3 @@ def _parcel(told: Told, channel: Channel, name: str, content: msgspec.Struct, *,
 def _name(told: Told, channel: Channel, to: str) -> str:
     """The same for the same notice, channel and receiver: what is made twice is sent once."""
     return hashlib.sha256(f"{told.id}|{channel}|{to}".encode()).hexdigest()[:32]
-
-
-def recipients_of(account: str, profiles: Sequence[str], patients: Sequence[str], roles: Sequence[str]) -> list[str]:
-    """Under which names somebody is told: their own, those of who they act for, and their roles."""
-    names = (
-        f"User/{account}",
-        *profiles,
-        *(f"Patient/{each}" for each in patients),
-        *(f"Role/{each}" for each in roles),
-    )
-    return list(dict.fromkeys(names))

@@ -12,12 +12,26 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from typing import Protocol
 
 from domain.access import Caller
 from domain.clinic.notice_ports import Webhook
 from domain.clinic.telling import Telling
 from domain.errors import Forbidden, NotFound
 from domain.ports import Clock, NewId
+
+
+class Calls(Protocol):
+    """Calls webhooks. Implemented by `api.webhook_sending`."""
+
+    def objection_to(self, url: str) -> str | None:
+        """Why this address may not be called whatever it resolves to; `None` when it may."""
+        ...
+
+    async def call(self, hook: Webhook, event_id: str, body: bytes) -> str:
+        """One signed call; the status of success. Raises `Undeliverable`."""
+        ...
+
 
 MOST = 20
 """Webhooks of one owner."""
