@@ -76,6 +76,7 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
         custom=opened.custom,
         audit=opened.oversight.audit,
         grants=opened.oversight.grants,
+        desk=desk(settings, opened),
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return FhirSurface(

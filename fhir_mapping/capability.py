@@ -32,10 +32,16 @@ TYPE_INTERACTIONS = (
 )
 SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system", "search-system")
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
+_SCHEDULING = "https://profiles.ihe.net/ITI/Scheduling/OperationDefinition/"
 EVERY_TYPE = (("validate", f"{_DEFINITION}Resource-validate"),)
 REINDEX = "urn:chartvault:OperationDefinition:reindex"
 """Our own: R4 defines no operation that makes an index again."""
 OPERATIONS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "Appointment": (
+        ("book", f"{_SCHEDULING}appointment-book"),
+        ("find", f"{_SCHEDULING}appointment-find"),
+        ("hold", f"{_SCHEDULING}appointment-hold"),
+    ),
     "DocumentReference": (("docref", "http://hl7.org/fhir/us/core/OperationDefinition/docref"),),
     "Patient": (("everything", f"{_DEFINITION}Patient-everything"), ("match", f"{_DEFINITION}Patient-match")),
     "Observation": (("lastn", f"{_DEFINITION}Observation-lastn"),),

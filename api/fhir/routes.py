@@ -19,6 +19,7 @@ from api.fhir import (
     operations,
     patient_operations,
     reindexing,
+    scheduling,
     searches,
     system,
     typed,
@@ -60,6 +61,12 @@ ROUTES: dict[str, dict[str, Route]] = {
         "GET": Route("operation", patient_operations.lastn),
         "POST": Route("operation", patient_operations.lastn, body="resource"),
     },
+    "{type}/$find": {
+        "GET": Route("operation", scheduling.find),
+        "POST": Route("operation", scheduling.find, body="resource"),
+    },
+    "{type}/$hold": {"POST": Route("operation", scheduling.hold, body="resource")},
+    "{type}/$book": {"POST": Route("operation", scheduling.book, body="resource")},
     "{type}/$docref": {
         "GET": Route("operation", docref.docref),
         "POST": Route("operation", docref.docref, body="resource"),

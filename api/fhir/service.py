@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.paging import PageLinks
 from domain.audit_reading import AuditReading
+from domain.clinic.booking_desk import Desk
 from domain.grants import GrantBook
 from domain.identity import ResourceKey, parse_id
 from domain.interactions.parts import Occasion, Parts
@@ -43,6 +44,7 @@ class Service(NamedTuple):
     custom: CustomSearch
     audit: AuditReading
     grants: GrantBook
+    desk: Desk
 
 
 class Call(NamedTuple):

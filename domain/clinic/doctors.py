@@ -113,14 +113,16 @@ async def listed(
     records: DoctorRecords,
     occasion: Occasion,
     *,
-    specialization: str | None,
-    words: str | None,
+    specialization: str | None = None,
+    words: str | None = None,
+    more: Sequence[tuple[str, str]] = (),
     after: PageKey | None,
     count: int,
 ) -> tuple[Sequence[Doctor], PageKey | None]:
-    """A page of the doctors with a specialization (a known name, or words of it), whose names begin with `words`."""
+    """A page of the doctors with a specialization (a known name, or words of it), whose names begin with `words`; `more` are
+    search parameters of PractitionerRole."""
     access.require(occasion.caller, "r", PERSON)
-    pairs = [*records.query(specialization, words), ("_total", "none")]
+    pairs = [*records.query(specialization, words), *more, ("_total", "none")]
     query = parts.search.parse(ROLE, pairs, strict=True).query
     everybody = acting(occasion, "s", *KINDS)
     found = await search(parts, everybody, msgspec.structs.replace(query, after=after, count=count))

@@ -125,15 +125,14 @@ class Appointments:
 
 
 def _new(card: AppointmentCard) -> FhirJson:
-    actors = [ResourceKey("Patient", card.patient_id or ""), ResourceKey("Practitioner", card.doctor_id or "")]
-    return {
-        "resourceType": "Appointment",
-        "created": instant(card.created_at or card.updated_at),
-        "participant": [
-            {"actor": to(actors[0]), "status": "accepted"},
-            {"actor": to(actors[1]), "status": "needs-action"},
-        ],
-    }
+    """Patient and doctor take part; of a time that is only offered, the patient may not be known yet."""
+    content: FhirJson = {"resourceType": "Appointment"}
+    put(content, "created", card.created_at and instant(card.created_at))
+    named = (("Patient", card.patient_id, "accepted"), ("Practitioner", card.doctor_id, "needs-action"))
+    content["participant"] = [
+        {"actor": to(ResourceKey(kind, each)), "status": status} for kind, each, status in named if each is not None
+    ]
+    return content
 
 
 def _local(when: datetime) -> str:
