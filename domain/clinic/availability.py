@@ -83,14 +83,19 @@ def free_slots(schedule: WorkSchedule, within: Span, taken: Sequence[Span], *, m
     length, step = timedelta(minutes=minutes), timedelta(minutes=schedule.slot_minutes)
     buffer = timedelta(minutes=schedule.buffer_minutes)
     blocked = _joined(sorted(Span(start - buffer, end + buffer) for start, end in map(in_utc, taken)))
-    return [
-        Span(start.astimezone(zone), (start + length).astimezone(zone))
-        for span in working_times(schedule, within)
-        for start in _starts(span, length, step)
-        if within.start <= start
-        and start + length <= within.end
-        and not any(Span(start, start + length).overlaps(each) for each in blocked)
-    ]
+    within = in_utc(within)
+    found: list[Span] = []
+    passed = 0  # both are in order: what ended before one start ended before all later ones
+    for span in working_times(schedule, within):
+        for start in _starts(span, length, step):
+            end = start + length
+            if start < within.start or end > within.end:
+                continue
+            while passed < len(blocked) and blocked[passed].end <= start:
+                passed += 1
+            if passed == len(blocked) or blocked[passed].start >= end:
+                found.append(Span(start.astimezone(zone), end.astimezone(zone)))
+    return found
 
 
 def is_working(schedule: WorkSchedule, asked: Span) -> bool:
