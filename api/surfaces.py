@@ -37,6 +37,7 @@ from fhir_mapping.friendly.billings import Bills
 from fhir_mapping.friendly.dispenses import Dispenses
 from fhir_mapping.friendly.doctors import Doctors
 from fhir_mapping.friendly.documents import Documents
+from fhir_mapping.friendly.letterheads import Letterheads
 from fhir_mapping.friendly.medical_records import MedicalRecords
 from fhir_mapping.friendly.medications import Medications
 from fhir_mapping.friendly.prescriptions import Prescriptions
@@ -109,6 +110,7 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
         dispenses=Dispenses(),
         refills=Refills(),
+        letterheads=Letterheads(),
         medical_records=MedicalRecords(),
         record_notes=RecordNotes(),
         telling=opened.telling,

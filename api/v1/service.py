@@ -16,6 +16,7 @@ from domain.clinic.booking_desk import Desk
 from domain.clinic.dispensing import DispenseRecords
 from domain.clinic.document_cards import DocumentRecords
 from domain.clinic.medical_record_cards import MedicalRecords
+from domain.clinic.prescription_sheets import Letterheads
 from domain.clinic.prescriptions import Prescribing
 from domain.clinic.record_note_cards import RecordNotes
 from domain.clinic.refills import RefillRecords
@@ -67,6 +68,7 @@ class Service(NamedTuple):
     prescribing: Prescribing
     dispenses: DispenseRecords
     refills: RefillRecords
+    letterheads: Letterheads
     medical_records: MedicalRecords
     record_notes: RecordNotes
     desk: Desk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pypdfium2 import PdfDocument
 
 from api.settings import Settings
 from api.tokens import mint
@@ -205,3 +206,18 @@ async def test_a_repeated_request_prescribes_once(fresh: Surgery) -> None:
     first, second = [await fresh.doctor_.post("/prescriptions", json=body, headers=key) for _ in range(2)]
     assert (first.status_code, second.status_code, first.json()) == (201, 201, second.json())
     assert (await fresh.fhir(f"MedicationRequest?patient={fresh.patient}"))["total"] == 1
+
+
+async def test_a_download_is_a_page_for_who_sees_the_prescription_and_is_audited(surgery: Surgery) -> None:
+    made = await surgery.prescribe(instructions="With food", refills=2)
+    path = f"/prescriptions/{made['id']}/download"
+    answer = await surgery.patient_.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert "no-store" in answer.headers["cache-control"]
+    text = PdfDocument(answer.content)[0].get_textpage().get_text_range()
+    assert "Amoxicillin (RxNorm 723)" in text
+    assert "2 of 2 left" in text
+    for who, status in [(surgery.pharmacist, 200), (surgery.nurse, 200), (surgery.stranger, 404), (surgery.boss, 403)]:
+        assert (await who.get(path)).status_code == status
+    accesses = (await surgery.patient_.get("/audit", params={"patientId": surgery.patient, "limit": 100})).json()
+    assert "prescription-download" in {each["interaction"] for each in accesses["items"]}

@@ -1,0 +1,1 @@
+"""Paper: what people take away, made as PDF in memory."""
