@@ -152,5 +152,7 @@ ENDPOINTS = (
     Endpoint("POST", "/appointments/{id}/reschedule", "appointment-reschedule", rescheduled, AppointmentView),
     Endpoint("POST", "/appointments/{id}/complete", "appointment-complete", completed, AppointmentView),
     Endpoint("POST", "/appointments/{id}/no-show", "appointment-no-show", missed, AppointmentView),
-    Endpoint("POST", "/appointments/{id}/video-session", "appointment-video", joined, VideoSessionView),
+    Endpoint(
+        "POST", "/appointments/{id}/video-session", "appointment-video", joined, VideoSessionView, refuses=(409, 501)
+    ),
 )

@@ -287,6 +287,6 @@ ENDPOINTS = (
     Endpoint("PUT", "/billings/{id}", "billing-update", changed, BillView),
     Endpoint("DELETE", "/billings/{id}", "billing-cancel", cancelled, status=204),
     Endpoint("POST", "/billings/{id}/cancel", "billing-cancel", cancelled_because, BillView),
-    Endpoint("POST", "/billings/{id}/payments", "payment-create", paid, PaymentView, 201, replays=True),
+    Endpoint("POST", "/billings/{id}/payments", "payment-create", paid, PaymentView, 201, replays=True, refuses=(501,)),
     Endpoint("POST", "/billings/{id}/claim", "claim-create", claimed, ClaimView, 202),
 )

@@ -36,6 +36,7 @@ BY_NAME: dict[str, Any] = {
     "start": "2026-11-02T09:30:00Z",
     "title": "Blood count",
     "text": "Essential hypertension",
+    "reasonCode": "pat-cpp",
     "reason": "Chest pain since this morning",
     "note": "Called back by phone",
     "description": "Fasting sample",

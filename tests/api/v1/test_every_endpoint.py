@@ -181,7 +181,11 @@ def body_of(row: Row, hospital: Hospital) -> Json:
         "/patients/{patient}": {"contact": {"phone": "+46 8 555 0100"}},
         "/medical-records": _record(ward),
         "/medical-records/{record}": _record(ward),
-        "/doctors": {"firstName": "Mira", "lastName": f"Okonkwo{new}", "organizationId": f"Organization/{ward.organization}"},
+        "/doctors": {
+            "firstName": "Mira",
+            "lastName": f"Okonkwo{new}",
+            "organizationId": f"Organization/{ward.organization}",
+        },
         "/doctors/{doctor}": {"firstName": "Mira", "lastName": f"Okonkwo{new}"},
         "/appointments": {"patientId": ward.patient, "doctorId": ward.names["DOCTOR"], "start": start},
         "/appointments/{appointment}": {"reason": "Cough"},
