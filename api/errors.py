@@ -19,6 +19,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.Unauthenticated: 401,
     errors.StepUpRequired: 401,
     errors.Forbidden: 403,
+    errors.InsufficientScope: 403,
     errors.NotFound: 404,
     errors.Gone: 410,
     errors.NotSupported: 405,
@@ -55,6 +56,8 @@ def headers_of(error: errors.DomainError) -> dict[str, str]:
     if isinstance(error, errors.Unauthenticated):
         shown = ', error="invalid_token"' if error.reason in ("invalid_token", "token_expired") else ""
         return {"www-authenticate": f'Bearer realm="chartvault"{shown}'}
+    if isinstance(error, errors.InsufficientScope):
+        return {"www-authenticate": f'Bearer realm="chartvault", error="insufficient_scope", scope="{error.scope}"'}
     if isinstance(error, errors.Throttled):
         return {"retry-after": str(error.retry_after)}
     if isinstance(error, errors.Unavailable):

@@ -9,13 +9,13 @@ are `scopes`. For a person, and for a token with such scopes, `sight` (`domain/p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias, cast
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from domain.errors import Forbidden
+from domain.errors import Forbidden, InsufficientScope
 from domain.search import AllOf, AnyOf, Condition, NoneOf, OfPatients, PatientIn, SearchQuery
 
 EVERYTHING, NOTHING = AllOf(()), AnyOf(())
@@ -151,13 +151,23 @@ def read_scope(text: str) -> Scope | None:
 def require(caller: Caller, right: Right, resource_type: str) -> None:
     """Raise `Forbidden` unless the caller holds `right` on the type."""
     if not caller.may(right, resource_type):
-        raise Forbidden(f"This token does not allow to {_WORDS[right]} {resource_type} resources")
+        raise refusal(caller, right, [resource_type], f"to {_WORDS[right]} {resource_type} resources")
 
 
 def require_scope(caller: Caller, right: Right, resource_type: str) -> None:
     """`require` for a type whose rules are decided elsewhere, such as the audit: only the token's scopes count."""
     if not caller.scoped(right, resource_type):
-        raise Forbidden(f"This token does not allow to {_WORDS[right]} {resource_type} resources")
+        raise refusal(caller, right, [resource_type], f"to {_WORDS[right]} {resource_type} resources")
+
+
+def refusal(caller: Caller, right: Right, types: Sequence[str], what: str) -> Forbidden:
+    """The failure of a caller who may do `what` with none of these types: `InsufficientScope` when the scopes of the token
+    rule out all of them, whatever the rules say."""
+    sentence = f"This token does not allow {what}"
+    if any(caller.scoped(right, each) for each in types):
+        return Forbidden(sentence)
+    level = "system" if caller.account is None else "user" if caller.patient is None else "patient"
+    return InsufficientScope(sentence, scope=f"{level}/{types[0] if len(types) == 1 else '*'}.{right}")
 
 
 def narrow(caller: Caller, query: SearchQuery, right: Right = "s") -> SearchQuery:

@@ -10,6 +10,7 @@
     ├── Unauthenticated           no caller, or a token that proves nothing     ("login")
     │   └── StepUpRequired        proved too long ago for what is asked         ("login")
     ├── Forbidden                 the caller may not do this                    ("forbidden")
+    │   └── InsufficientScope     the token does not reach that far             ("forbidden")
     ├── NotFound                  nothing there, or nothing the caller may see  ("not-found")
     │   └── Gone                  it was there and was deleted or erased        ("deleted")
     ├── NotSupported              the interaction does not exist here           ("not-supported")
@@ -113,6 +114,14 @@ class StepUpRequired(Unauthenticated):
 
 class Forbidden(DomainError):
     code = "forbidden"
+
+
+class InsufficientScope(Forbidden):
+    """`scope` would allow it, as far as tokens go: https://www.rfc-editor.org/rfc/rfc6750#section-3.1"""
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        super().__init__(message, reason="insufficient_scope")
+        self.scope = scope
 
 
 class NotFound(DomainError):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from domain import access
-from domain.errors import Forbidden, InvalidRequest
+from domain.errors import InvalidRequest
 from domain.interactions.including import Entry, Included, include
 from domain.interactions.links import solve_links
 from domain.interactions.pacing import side_by_side
@@ -56,7 +56,7 @@ async def search_across(
     caller = occasion.caller
     allowed = [access.narrow(caller, query) for query in queries if caller.may("s", query.type)]
     if not allowed:
-        raise Forbidden("This token does not allow to search any of these types")
+        raise access.refusal(caller, "s", [query.type for query in queries], "to search any of these types")
     if sorted_by not in (None, "_id", *MERGED):
         raise InvalidRequest("A search over several types sorts by _id or _lastUpdated", expression="_sort")
     solved = await side_by_side(lambda query: solve_links(parts, caller, query), allowed, at_once=AT_ONCE)

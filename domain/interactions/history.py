@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from domain import access
-from domain.errors import DomainError, Forbidden, Gone, NotFound
+from domain.errors import DomainError, Forbidden, Gone, InsufficientScope, NotFound
 from domain.identity import ResourceKey
 from domain.interactions.guarding import may_see
 from domain.interactions.parts import Occasion, Parts
@@ -73,7 +73,9 @@ async def _narrowed(parts: Parts, occasion: Occasion, query: HistoryQuery) -> Hi
         raise Forbidden(f"You may not read older versions of {resource_type} resources")
     conditions = sight.conditions("h", resource_type)
     if any(map(needs_index, conditions)):
-        raise Forbidden("A scope with parameters does not reach older versions")
+        raise InsufficientScope(
+            "A scope with parameters does not reach older versions", scope=f"user/{resource_type}.r"
+        )
     if key is not None:
         newest = await parts.store.newest(key)
         if newest is None or not await may_see(parts, occasion.caller, "h", newest):

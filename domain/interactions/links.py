@@ -15,7 +15,7 @@ import msgspec
 
 from domain import access
 from domain.access import Caller
-from domain.errors import Forbidden, TooCostly
+from domain.errors import TooCostly
 from domain.identity import ResourceKey
 from domain.interactions.code_sets import codes_in
 from domain.interactions.pacing import side_by_side
@@ -86,7 +86,8 @@ async def _solved(parts: Parts, caller: Caller, resource_type: str, condition: C
 async def _linked(parts: Parts, caller: Caller, link: Linked) -> Condition:
     queries = [access.narrow(caller, target) for target in link.targets if caller.may("s", target.type)]
     if not queries:
-        raise Forbidden(f"This token does not allow to search what '{link.parameter}' points at")
+        types = [target.type for target in link.targets]
+        raise access.refusal(caller, "s", types, f"to search what '{link.parameter}' points at")
     solved = await side_by_side(lambda query: solve_links(parts, caller, query), queries, at_once=8)
     keys = await parts.store.keys(solved, limit=CHAIN_LIMIT + 1)
     if len(keys) > CHAIN_LIMIT:
