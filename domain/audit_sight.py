@@ -1,9 +1,10 @@
 """Who may see which entries, and what of them. The accounting of disclosures of 45 CFR 164.528.
 
 ACCESS.md section 1, row AuditEvent: super administrators see what concerns no patient, administrators what people of their
-organisations did, people who treat patients their own accesses, a patient every access to their own record, a program
-what its scopes grant. The raw query may hold names: besides programs only whoever asked it sees it again. A patient sees
-of an entry nothing that is about somebody else. Compiled into the filter before any limit, like every rule of access.
+organisations did (who belongs to none has no such people, and sees nothing), people who treat patients their own accesses, a
+patient every access to their own record, a program what its scopes grant. The raw query may hold names: besides programs only
+whoever asked it sees it again. A patient sees of an entry nothing that is about somebody else. Compiled into the filter before
+any limit, like every rule of access.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def sight_of(caller: Caller) -> Sight:
         own=bool(caller.roles & OWN_ACCESSES),
     )
     if not (sight.patients or sight.organizations or sight.system or sight.own):
+        if "ADMIN" in caller.roles:
+            raise Forbidden("An administrator sees the audit of an organisation: this account belongs to none")
         raise Forbidden("This account may not read the audit")
     return sight
 

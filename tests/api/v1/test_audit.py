@@ -85,6 +85,17 @@ async def test_a_nurse_sees_what_she_did_herself(clinic: Clinic, patient: str) -
     assert await items(clinic, token, "userId=somebody") == []
 
 
+async def test_an_administrator_of_no_organisation_sees_nothing_and_is_told_why(clinic: Clinic) -> None:
+    """ACCESS: `rs org`. Without an organisation there is nobody whose accesses it would be theirs to see."""
+    token = await clinic.token("ADMIN")
+    answer = await clinic.web.get("/audit", headers=bearer(token))
+    assert answer.status_code == 403, answer.text
+    assert "belongs to none" in answer.json()["detail"]
+    assert "www-authenticate" not in answer.headers
+    async with clinic.fhir(token) as fhir:
+        assert (await fhir.get("/AuditEvent")).status_code == 403
+
+
 async def test_an_administrator_sees_people_of_the_organisation_by_time_and_action(
     clinic: Clinic, patient: str
 ) -> None:
