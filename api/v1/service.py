@@ -15,6 +15,7 @@ from domain.clinic.billing_cards import Gateway
 from domain.clinic.booking_desk import Desk
 from domain.clinic.dispensing import DispenseRecords
 from domain.clinic.document_cards import DocumentRecords
+from domain.clinic.inquiries import InquiryRecords
 from domain.clinic.medical_record_cards import MedicalRecords
 from domain.clinic.prescription_sheets import Letterheads
 from domain.clinic.prescriptions import Prescribing
@@ -73,6 +74,7 @@ class Service(NamedTuple):
     record_notes: RecordNotes
     desk: Desk
     telling: Telling
+    inquiries: InquiryRecords
     calls: Calls
     listeners: Listeners
     gateway: Gateway | None = None

@@ -14,6 +14,7 @@ from api.v1 import (
     documents,
     family,
     immunizations,
+    inquiries,
     insurance,
     interactions,
     medical_history,
@@ -73,4 +74,5 @@ TABLE: tuple[Endpoint, ...] = (
     *notifications.ENDPOINTS,
     *notification_events.ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *inquiries.ENDPOINTS,
 )
