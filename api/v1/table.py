@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.v1 import (
+    addresses,
     allergies,
     appointments,
     audit,
@@ -42,6 +43,7 @@ from api.v1.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
+    *addresses.ENDPOINTS,
     *passwords.ENDPOINTS,
     *second_factors.ENDPOINTS,
     *sessions.ENDPOINTS,
