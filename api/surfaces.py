@@ -111,6 +111,8 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
         dispenses=Dispenses(),
         refills=Refills(),
+        issues=Prescriptions(),
+        feedback=opened.feedback,
         letterheads=Letterheads(),
         medical_records=MedicalRecords(),
         record_notes=RecordNotes(),

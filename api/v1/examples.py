@@ -65,7 +65,19 @@ BY_NAME: dict[str, Any] = {
 }
 """What a field of this name holds; where a form has another idea of it, its type decides."""
 _FORMATS = {"date-time": "2026-11-02T09:30:00Z", "date": "2026-11-02", "time": "09:30:00", "decimal": "80.00"}
-_OTHERS = ("a1", "09:30", "80.00", "492039", "EUR", "2026-11", "2026-11-02", "Practitioner/d1", "https://example.org/1")
+_OTHERS = (
+    "a1",
+    "09:30",
+    "80.00",
+    "492039",
+    "EUR",
+    "2026-11",
+    "2026-11-02",
+    "Practitioner/d1",
+    "https://example.org/1",
+    "01a1fa33-4fb8-8123-8abc-0123456789ab",
+    "pat",
+)
 """Tried in turn where the pattern of a field refuses what its name suggests."""
 _DEEPEST = 6
 
