@@ -140,18 +140,22 @@ def _id(visit: Visit) -> str:
     return visit.params["id"]
 
 
+_RACED = (409,)
+"""What is over, or was changed at the same time."""
 ENDPOINTS = (
     Endpoint("GET", "/appointments", "appointment-list", listed, Page),
-    Endpoint("POST", "/appointments", "appointment-create", made, AppointmentView, 201, replays=True),
-    Endpoint("POST", "/appointments/conflicts", "appointment-conflicts", checked, ConflictsView),
+    Endpoint("POST", "/appointments", "appointment-create", made, AppointmentView, 201, replays=True, refuses=(410,)),
+    Endpoint("POST", "/appointments/conflicts", "appointment-conflicts", checked, ConflictsView, refuses=(410,)),
     Endpoint("GET", "/appointments/{id}", "appointment-read", shown, AppointmentView),
     Endpoint("PUT", "/appointments/{id}", "appointment-update", changed, AppointmentView),
     Endpoint("DELETE", "/appointments/{id}", "appointment-cancel", deleted, status=204),
-    Endpoint("POST", "/appointments/{id}/confirm", "appointment-confirm", confirmed, AppointmentView),
-    Endpoint("POST", "/appointments/{id}/cancel", "appointment-cancel", cancelled, AppointmentView),
-    Endpoint("POST", "/appointments/{id}/reschedule", "appointment-reschedule", rescheduled, AppointmentView),
-    Endpoint("POST", "/appointments/{id}/complete", "appointment-complete", completed, AppointmentView),
-    Endpoint("POST", "/appointments/{id}/no-show", "appointment-no-show", missed, AppointmentView),
+    Endpoint("POST", "/appointments/{id}/confirm", "appointment-confirm", confirmed, AppointmentView, refuses=_RACED),
+    Endpoint("POST", "/appointments/{id}/cancel", "appointment-cancel", cancelled, AppointmentView, refuses=_RACED),
+    Endpoint(
+        "POST", "/appointments/{id}/reschedule", "appointment-reschedule", rescheduled, AppointmentView, refuses=_RACED
+    ),
+    Endpoint("POST", "/appointments/{id}/complete", "appointment-complete", completed, AppointmentView, refuses=_RACED),
+    Endpoint("POST", "/appointments/{id}/no-show", "appointment-no-show", missed, AppointmentView, refuses=_RACED),
     Endpoint(
         "POST", "/appointments/{id}/video-session", "appointment-video", joined, VideoSessionView, refuses=(409, 501)
     ),
