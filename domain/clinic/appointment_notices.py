@@ -66,7 +66,7 @@ async def _values(desk: Desk, card: AppointmentCard, before: datetime | None) ->
             found[name] = text
     zone = None if card.start is None else card.start.tzinfo
     times = {"start": card.start, "until": card.hold_expires_at, "before": before}
-    found |= {name: f"{when.astimezone(zone):%Y-%m-%d %H:%M}" for name, when in times.items() if when is not None}
+    found |= {name: f"{when.astimezone(zone):%-d %b %Y, %H:%M}" for name, when in times.items() if when is not None}
     found["reason"] = (card.cancellation and card.cancellation.text) or ""
     return found
 

@@ -28,11 +28,15 @@ NEWS = Wording("News from your clinic", "There is something new for you.")
 """For a kind of an older or newer release."""
 
 WORDINGS: Mapping[str, Wording] = {
-    "appointment-held": Wording("An appointment waits to be confirmed", "It would be on {start}."),
-    "appointment-confirmed": Wording("An appointment was confirmed", "It is on {start}."),
-    "appointment-cancelled": Wording("An appointment was cancelled", "It would have been on {start}."),
-    "appointment-rescheduled": Wording("An appointment was moved", "It is on {start} now."),
-    "appointment-reminder": Wording("An appointment is coming up", "It is on {start}."),
+    "appointment-held": Wording(
+        "An appointment waits to be confirmed", "{patient} with {doctor}, {start}. Please confirm by {until}."
+    ),
+    "appointment-confirmed": Wording("An appointment was confirmed", "{patient} with {doctor}, {start}."),
+    "appointment-cancelled": Wording("An appointment was cancelled", "{patient} with {doctor}, {start}. {reason}"),
+    "appointment-rescheduled": Wording(
+        "An appointment was moved", "{patient} with {doctor}, {start} instead of {before}."
+    ),
+    "appointment-reminder": Wording("An appointment is coming up", "{patient} with {doctor}, {start}."),
     "prescription-issued": Wording("There is a new prescription", "{medication}"),
     "refill-requested": Wording("Somebody asks for more of a prescription", "{medication}"),
     "refill-approved": Wording("A prescription was renewed", "{medication}"),

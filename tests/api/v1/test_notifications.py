@@ -129,14 +129,14 @@ async def test_who_does_not_like_letters_gets_none_and_is_told_in_the_list(clini
 async def test_a_reminder_whose_cause_has_changed_tells_nobody(clinic: Clinic, ana: Someone) -> None:
     kept, changed = (ResourceKey("Basic", secrets.token_hex(6)) for _ in range(2))
     for key in (changed, kept):
-        values = {"start": "2026-03-29T01:30:00+00:00" if key == kept else "never"}
+        values = {"patient": "Ana", "start": "2026-03-29T01:30:00+00:00" if key == kept else "never"}
         soon = notice(ana.patient, kind="appointment-reminder", minutes=0.01, while_=while_(key, 1), values=values)
         await caused(clinic, soon, key=key)
     await caused(clinic, key=changed)
     async with asyncio.timeout(10):
         while not (shown := await ana.list()):
             await asyncio.sleep(0.05)
-    assert [each["text"] for each in shown] == ["It is on 29 Mar 2026, 01:30 UTC."]
+    assert [each["text"] for each in shown] == ["Ana with …, 29 Mar 2026, 01:30 UTC."]
     await asyncio.sleep(1.5)
     assert len(await ana.list()) == 1
 
