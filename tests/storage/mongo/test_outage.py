@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import AuditUnavailable, Unavailable
-from domain.history_query import HistoryQuery
-from domain.search import SearchQuery
+from domain.search import HistoryQuery, SearchQuery
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey
 from storage.embedded import EmbeddedMongo
