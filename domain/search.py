@@ -125,7 +125,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
 class IdIn(msgspec.Struct, frozen=True, tag=True):
     """Resources whose logical id is one of `ids`."""
 
-    ids: tuple[str, ...]
+    ids: Collection[str]
     negated: bool = False
 
 

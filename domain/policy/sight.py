@@ -211,7 +211,7 @@ def _in_record(patients: frozenset[str], resource_type: str) -> Condition:
     """The records of these patients. A Patient is in its own, whatever links to it."""
     if not patients:
         return NOTHING
-    return IdIn(tuple(sorted(patients))) if resource_type == "Patient" else PatientIn(patients)
+    return IdIn(patients) if resource_type == "Patient" else PatientIn(patients)
 
 
 def _either(conditions: Sequence[Condition]) -> Condition:

@@ -64,7 +64,7 @@ class JointFinds:
         alone: list[Part] = []
         for job in jobs:
             find = job.item
-            if find.start or not self._common.keys().isdisjoint(find.keys):
+            if find.start or self.is_common(find):
                 alone.append(Part([job]))
             else:
                 shapes.setdefault(find.shape, Part([])).jobs.append(job)
@@ -81,7 +81,9 @@ class JointFinds:
         for part, documents in zip(parts, found, strict=True):
             taken = [documents] if len(part.jobs) == 1 else part.taken(documents)
             if len(part.jobs) > 1 and len(documents) == part.limit:
-                self._remember_common(part, taken)
+                for job, own in zip(part.jobs, taken, strict=True):
+                    if len(own) >= job.item.limit:
+                        self.remember_common(job.item)
                 left += part.jobs
                 continue
             for job, own in zip(part.jobs, taken, strict=True):
@@ -114,9 +116,11 @@ class JointFinds:
             **order,
         )
 
-    def _remember_common(self, part: Part, taken: Sequence[Found]) -> None:
-        for job, own in zip(part.jobs, taken, strict=True):
-            if len(own) >= job.item.limit:
-                self._common.update(dict.fromkeys(job.item.keys))
+    def is_common(self, find: ShortFind) -> bool:
+        """Whether what it looks for was seen to be more than a find gives."""
+        return not self._common.keys().isdisjoint(find.keys)
+
+    def remember_common(self, find: ShortFind) -> None:
+        self._common.update(dict.fromkeys(find.keys))
         while len(self._common) > MOST_COMMON:
             del self._common[next(iter(self._common))]

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from domain.matching import needs_index
 from domain.ranges import MOMENT, meet
 from domain.ranking import FEW_PATIENTS, in_order, rank_of
 from domain.search import (
@@ -57,11 +58,20 @@ _ASKED: dict[str, tuple[Order, Index]] = {
 }
 
 
+class Sieved(NamedTuple):
+    """A find, and the conditions that what it finds must fit besides."""
+
+    find: ShortFind
+    conditions: Sequence[Condition]
+
+
 class Plan(NamedTuple):
     """The filter of all pages and that of this one, their order, and the index that leads.
 
     With a `walk`, the pages are in the order of the numbers, and `rest` is the filter without them. `short` is this page once
-    more where it is found soon: by a few rare terms or by nothing but terms, in the index's own order.
+    more where it is found soon: by a few rare terms or by nothing but terms, in the index's own order. `sieved` is the same
+    without what the plain part of a resource decides: who may see it, mostly. The patients of a practitioner are a list of
+    20 KB, which costs the database more than the find; so the few documents found are held to it here.
     """
 
     filter: Document
@@ -71,6 +81,7 @@ class Plan(NamedTuple):
     walk: Walk | None = None
     rest: Sequence[Document] = ()
     short: ShortFind | None = None
+    sieved: Sieved | None = None
 
 
 def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
@@ -83,7 +94,9 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
         order, sorted_index = _ASKED[query.sort]
         if leader is None or (rank_of(leader) >= COMMON and index != "scoped"):
             index, leader = sorted_index, None
-    clauses = [clause(each, query.type, tokens, leads=False) for each in conditions if each is not leader]
+    others = [each for each in conditions if each is not leader]
+    clauses = [clause(each, query.type, tokens, leads=False) for each in others]
+    plain = [not needs_index(each) for each in others]
     if index == "_id_":
         # "0" is the character after "/": the range is exactly the names "Type/…".
         clauses.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
@@ -99,11 +112,16 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     if index == "ranges" and query.sort == "place" and isinstance(leader, InRange):
         return Plan(filter_, filter_, [], index, Walk(leader, query.type, tokens), rest)
     start = _start(query, order)
-    short = None
+    short = sieved = None
     if order == _OWN_ORDER[index] and leader is not None and _is_short(leader, alone=not rest):
         short = ShortFind.of(leader, query.type, tokens, start, rest)
+        if short is not None and any(plain):
+            # Short finds are led by an index that holds type and life, so the clauses are those of the conditions.
+            index_only = [each for each, mine in zip(clauses, plain, strict=True) if each and not mine]
+            held = [each for each, mine in zip(others, plain, strict=True) if mine]
+            sieved = Sieved(short._replace(rest=index_only), held)
     page = _every(*first, *rest, *start)
-    return Plan(filter_, page, _sort(order), index, short=short)
+    return Plan(filter_, page, _sort(order), index, short=short, sieved=sieved)
 
 
 def _every(*clauses: Document) -> Document:

@@ -14,6 +14,7 @@ import msgspec
 from domain.candidates import Page, Source, needs_opening
 from domain.candidates import find as find_opened
 from domain.errors import DomainError
+from domain.matching import fits
 from domain.ports import Inspect
 from domain.revision import Stored
 from domain.search import PageKey, SearchQuery
@@ -23,7 +24,7 @@ from storage.mongo.client import Database
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, Sealed, stored_resource
 from storage.mongo.failures import translated
 from storage.mongo.joint_finds import JointFinds
-from storage.mongo.planning import Plan, plan_of
+from storage.mongo.planning import Plan, Sieved, plan_of
 from storage.mongo.range_walk import Walk
 from storage.mongo.short_finds import MOST_DOCUMENTS
 
@@ -90,6 +91,9 @@ class Searches:
 
     async def _matches(self, plan: Plan, limit: int) -> list[Stored]:
         if plan.short is not None and limit <= MOST_DOCUMENTS:
+            few = None if plan.sieved is None else await self._sieved(plan.sieved, limit)
+            if few is not None:
+                return few
             found = await self._joint.documents(plan.short._replace(limit=limit))
             return [stored_resource(document) for document in found]
         cursor = self._resources.find(
@@ -103,6 +107,18 @@ class Searches:
         )
         with translated("The search was not answered"):
             return [stored_resource(document) async for document in cursor]
+
+    async def _sieved(self, sieved: Sieved, limit: int) -> list[Stored] | None:
+        """All there is, when that is fewer than `limit` before the sieve; `None` when it would have to hold back more."""
+        find = sieved.find._replace(limit=limit)
+        if self._joint.is_common(find):
+            return None
+        documents = await self._joint.documents(find)
+        if len(documents) >= limit:
+            self._joint.remember_common(find)
+            return None
+        found = map(stored_resource, documents)
+        return [stored for stored in found if all(fits(each, stored.head) for each in sieved.conditions)]
 
     async def _walked(self, plan: Plan, walk: Walk, query: SearchQuery) -> list[Stored]:
         """A page in the order of the numbers; every match carries where it stands."""
