@@ -20,6 +20,10 @@ from api.commands.erase import erase
 from api.commands.explain import explain
 from api.commands.import_ import import_
 from api.commands.keys import reseal, revoke, rotate
+from api.commands.knowledge import export as export_tables
+from api.commands.knowledge import import_ as import_tables
+from api.commands.knowledge import list_ as list_tables
+from api.commands.knowledge import retire as retire_tables
 from api.commands.serve import serve
 from api.commands.token import token
 from api.commands.users import add as add_user
@@ -100,6 +104,12 @@ users.command("disable", epilog=_examples("chartvault users disable bo@clinic.ex
 users.command("enable", epilog=_examples("chartvault users enable bo@clinic.example"))(enable_user)
 users.command("reset-mfa", epilog=_examples("chartvault users reset-mfa bo@clinic.example"))(reset_mfa)
 app.add_typer(users, name="users")
+knowledge = typer.Typer(help="Tables of the interaction check.", no_args_is_help=True)
+knowledge.command("import", epilog=_examples("chartvault knowledge import clinic tables/"))(import_tables)
+knowledge.command("export", epilog=_examples("chartvault knowledge export onc tables/"))(export_tables)
+knowledge.command("retire", epilog=_examples("chartvault knowledge retire clinic"))(retire_tables)
+knowledge.command("list", epilog=_examples("chartvault knowledge list"))(list_tables)
+app.add_typer(knowledge, name="knowledge")
 blobs = typer.Typer(help="Look after documents.", no_args_is_help=True)
 blobs.command(epilog=_examples("chartvault blobs sweep", "chartvault blobs sweep --older-than 1h"))(sweep)
 blobs.command(epilog=_examples("chartvault blobs check || page-somebody"))(check)
