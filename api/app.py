@@ -1,4 +1,4 @@
-"""The application: Litestar with the surfaces at `/fhir`, `/api/v1` and `/oauth`, the documentation, probes and metrics.
+"""The application: Litestar with the surfaces at `/fhir`, `/api/v1`, `/cds-services` and `/oauth`, documentation and probes.
 
 `create_app` is the factory the server calls in each worker; it reads the settings from the environment. What it needs from
 storage is opened when the application starts and closed when it stops.
@@ -43,6 +43,13 @@ async def fhir(scope: Scope, receive: Receive, send: Send) -> None:
 @asgi("/api/v1", is_mount=True, copy_scope=False)
 async def v1(scope: Scope, receive: Receive, send: Send) -> None:
     """Everything below `/api/v1`."""
+    surface: Surface = scope["litestar_app"].state.v1
+    await surface(scope, receive, send)  # type: ignore[arg-type]
+
+
+@asgi("/cds-services", is_mount=True, copy_scope=False)
+async def cds(scope: Scope, receive: Receive, send: Send) -> None:
+    """The CDS services of `/api/v1`, at the address that CDS Hooks expects below a base URL."""
     surface: Surface = scope["litestar_app"].state.v1
     await surface(scope, receive, send)  # type: ignore[arg-type]
 
@@ -102,7 +109,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 yield
 
     application = Application(
-        route_handlers=[fhir, v1, oauth, *well_known.HANDLERS, *docs.HANDLERS, *health.HANDLERS],
+        route_handlers=[fhir, v1, cds, oauth, *well_known.HANDLERS, *docs.HANDLERS, *health.HANDLERS],
         lifespan=[open_parts],
         openapi_config=None,
         exception_handlers={HTTPException: _problem},

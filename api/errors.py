@@ -31,6 +31,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.TooSlow: 408,
     errors.Throttled: 429,
     errors.VersionConflict: 412,
+    errors.MissingData: 412,
     errors.AmbiguousMatch: 412,
     errors.Conflict: 409,
     errors.Contention: 409,

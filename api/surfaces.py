@@ -37,6 +37,7 @@ from fhir_mapping.friendly.billings import Bills
 from fhir_mapping.friendly.dispenses import Dispenses
 from fhir_mapping.friendly.doctors import Doctors
 from fhir_mapping.friendly.documents import Documents
+from fhir_mapping.friendly.inquiries import Inquiries
 from fhir_mapping.friendly.letterheads import Letterheads
 from fhir_mapping.friendly.medical_records import MedicalRecords
 from fhir_mapping.friendly.medications import Medications
@@ -110,10 +111,13 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
         dispenses=Dispenses(),
         refills=Refills(),
+        issues=Prescriptions(),
+        feedback=opened.feedback,
         letterheads=Letterheads(),
         medical_records=MedicalRecords(),
         record_notes=RecordNotes(),
         telling=opened.telling,
+        inquiries=Inquiries(),
         calls=calls_of(settings, opened.telling, opened.parts.clock),
         listeners=Listeners(opened.telling.notices),
     )

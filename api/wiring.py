@@ -49,6 +49,7 @@ from storage.mongo.accounts import MongoAccounts
 from storage.mongo.audit import MongoAuditTrail
 from storage.mongo.blob_upkeep import BlobUpkeep
 from storage.mongo.blobs import MongoBlobs
+from storage.mongo.cds_feedback import MongoFeedbackBook
 from storage.mongo.clients import MongoClients
 from storage.mongo.drug_tables import MongoDrugTables
 from storage.mongo.erasure import erase_patient
@@ -93,6 +94,7 @@ class Opened(NamedTuple):
     clients: MongoClients
     vouchers: MongoVouchers
     drug_tables: MongoDrugTables
+    feedback: MongoFeedbackBook
     telling: Telling
     carriers: Mapping[Channel, Carry]
 
@@ -172,6 +174,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                     MongoClients(database, keyring.service, now),
                     MongoVouchers(database, keyring, now),
                     MongoDrugTables(database, now),
+                    MongoFeedbackBook(database),
                     told,
                     carriers_of(settings, told, now),
                 )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from domain.audit import Action
-from domain.search import HistoryKey
+from domain.history_query import HistoryKey
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@
     ├── TooSlow                   a body that does not arrive in time           ("timeout")
     ├── Throttled                 come back later                               ("throttled")
     ├── VersionConflict           If-Match names a version that is not newest   ("conflict")
+    ├── MissingData               what a decision needs cannot be fetched      ("incomplete")
     ├── AmbiguousMatch            a condition selects more than one resource    ("multiple-matches")
     ├── Conflict                  it would break a rule about others            ("business-rule")
     ├── Contention                writers kept colliding, nothing was stored    ("lock-error")
@@ -172,6 +173,10 @@ class Throttled(DomainError):
 
 class VersionConflict(DomainError):
     code = "conflict"
+
+
+class MissingData(DomainError):
+    code = "incomplete"
 
 
 class AmbiguousMatch(DomainError):

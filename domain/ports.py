@@ -13,9 +13,10 @@ from typing import Protocol
 from domain.audit import AuditEntry
 from domain.cells import Held
 from domain.errors import DomainError, Issue
+from domain.history_query import HistoryKey, HistoryQuery
 from domain.identity import FhirJson, ResourceKey
 from domain.revision import Description, Head, Receipt, Stored, Write
-from domain.search import Condition, HistoryKey, HistoryQuery, PageKey, ParsedSearch, SearchQuery
+from domain.search import Condition, PageKey, ParsedSearch, SearchQuery
 
 
 class SearchPage(Protocol):
@@ -94,6 +95,12 @@ class RevisionStore(Protocol):
 
     async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
         """The owners of everything that satisfies the query: at most `limit` of either kind, in no order."""
+        ...
+
+    async def pointed_at(self, outer: SearchQuery, source: SearchQuery, parameter: str, *, limit: int) -> list[str]:
+        """The ids of what satisfies `outer` and something that satisfies `source` points at by this reference: at most
+        `limit`, in no order, in bounded memory. `outer` may give more where the index cannot decide; `source` must not need
+        opening."""
         ...
 
     async def compartment(

@@ -32,6 +32,9 @@ from domain.search import (
 FEW_PATIENTS = 20
 """Up to so many patients (or ids) they are gone through; with more, what a name or a code selects is fewer."""
 
+MANY_IDS = 1_000
+"""From here on an order that was asked for is better walked than what has these ids is sorted."""
+
 
 def rank_of(condition: Condition) -> int:
     """How rare what a condition selects is thought to be: 0 one resource, 9 and above about everything."""
@@ -39,7 +42,7 @@ def rank_of(condition: Condition) -> int:
         case AnyTerm():
             return condition.rank + 10 * condition.negated
         case IdIn(ids, negated):
-            return 10 if negated else 0 if len(ids) <= FEW_PATIENTS else 6
+            return 10 if negated else 0 if len(ids) <= FEW_PATIENTS else 6 if len(ids) <= MANY_IDS else 7
         case InRange() | OfPatients():
             return condition.rank
         case AllOf(conditions):

@@ -27,6 +27,11 @@ def term(parameter: str, form: str, value: str) -> IndexTerm:
     return IndexTerm(f"{parameter}|{form}|{value}")
 
 
+def reference_term(parameter: str, target: str | ResourceKey) -> IndexTerm:
+    """The term under which a reference to `Type/id` is indexed."""
+    return term(parameter, "ref", str(target))
+
+
 Shelf: TypeAlias = Literal["terms", "marks"]
 """Where a term stands in a `Description`: `terms` are what a search can start from, `marks` tell too little for that
 (presence, systems)."""
@@ -273,28 +278,3 @@ class ParsedSearch(msgspec.Struct, frozen=True):
     applied: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     inclusions: tuple[Inclusion, ...] = ()
-
-
-class HistoryQuery(msgspec.Struct, frozen=True):
-    """One history: of an instance (`key`), a type (`type`) or the system (neither). Newest first.
-
-    https://hl7.org/fhir/R4/http.html#history. `since` and `before` bound the time of the versions (`[since, before)`),
-    `at` selects the versions current at some moment of `[at_low, at_high)`. `conditions` are those of access: each must
-    hold for the version as it was and for the resource as it is.
-    """
-
-    key: ResourceKey | None = None
-    type: str | None = None
-    since: datetime | None = None
-    at_low: datetime | None = None
-    at_high: datetime | None = None
-    count: int = 50
-    after: HistoryKey | None = None
-    conditions: tuple[Condition, ...] = ()
-
-
-class HistoryKey(msgspec.Struct, frozen=True):
-    """Where the next history page starts: strictly after this version in newest-first order."""
-
-    recorded: datetime
-    name: str

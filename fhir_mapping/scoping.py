@@ -15,9 +15,11 @@ from fhir_mapping.compartments import says_whose
 from fhir_mapping.filing import EVERYTHING, scoped_term
 from fhir_mapping.search_parameters import parameters_of
 
-MOST_PATIENTS, MOST_TERMS = 1_000, 200
+MOST_PATIENTS, MOST_TERMS = 100_000, 200
 FEW = 20
 """Up to so many patients are rarer than a code; what hundreds have is slower to go through than what most codes select."""
+MANY = 1_000
+"""From here on they select so much that an order that was asked for is better walked."""
 _FORMS = ("c|", "sc|")
 
 
@@ -37,7 +39,7 @@ def scoped(resource_type: str, conditions: Sequence[Condition], *, anybody: bool
         return tuple(conditions)
     values: Sequence[str] = (EVERYTHING,) if best is None else best.terms
     few = patients is not None and len(patients) <= FEW
-    rank = 1 if few else 3 if best is not None else 6
+    rank = 1 if few else 3 if best is not None else 6 if patients is None or len(patients) <= MANY else 7
     both = OfPatients(patients, tuple(map(scoped_term, values)), rank)
     return (both, *(each for each in rest if each is not best))
 

@@ -10,9 +10,9 @@ from api.fhir.responses import bundle_reply
 from api.fhir.searching import PAGE, self_url
 from api.fhir.service import Call, Service
 from domain.errors import Gone, InvalidRequest
+from domain.history_query import HistoryQuery
 from domain.interactions.history import Past
 from domain.interactions.history import history as past_of
-from domain.search import HistoryQuery
 from fhir_mapping.bundle import VersionEntry, history_bundle
 from fhir_mapping.search_values.date import parse_date_interval
 

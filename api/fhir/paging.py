@@ -16,8 +16,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import Gone, InvalidRequest
+from domain.history_query import HistoryKey
 from domain.interactions.across import Place
-from domain.search import HistoryKey, PageKey
+from domain.search import PageKey
 
 LIFETIME_SECONDS = 3600
 _CONTEXT = b"chartvault/page/1|"

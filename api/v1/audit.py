@@ -19,8 +19,8 @@ from domain.audit_check import examined
 from domain.audit_reading import AuditQuery, AuditRecord
 from domain.audit_sight import find_entries
 from domain.errors import InvalidFields
+from domain.history_query import HistoryKey
 from domain.identity import ResourceKey
-from domain.search import HistoryKey
 from fhir_mapping.json_text import parse
 
 _LIST, _CHECK = "/audit", "/audit/verify"

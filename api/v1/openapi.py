@@ -36,7 +36,7 @@ SAID: dict[int, str] = {
     408: "The body did not arrive in time",
     409: "It would break a rule about others, or others were faster; `code` says which",
     410: "It was removed or erased, or a link has expired",
-    412: "Somebody changed it since it was read",
+    412: "Somebody changed it since it was read; or what a decision needs cannot be fetched",
     413: "The body is too large",
     415: "The body is of another media type than expected",
     416: "There is no such range of bytes",

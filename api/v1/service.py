@@ -13,9 +13,12 @@ from domain.audit_check import AuditCheck
 from domain.audit_reading import AuditReading
 from domain.clinic.billing_cards import Gateway
 from domain.clinic.booking_desk import Desk
+from domain.clinic.cds_feedback import FeedbackBook
 from domain.clinic.dispensing import DispenseRecords
 from domain.clinic.document_cards import DocumentRecords
+from domain.clinic.inquiries import InquiryRecords
 from domain.clinic.medical_record_cards import MedicalRecords
+from domain.clinic.order_checking import ReadIssues
 from domain.clinic.prescription_sheets import Letterheads
 from domain.clinic.prescriptions import Prescribing
 from domain.clinic.record_note_cards import RecordNotes
@@ -68,11 +71,14 @@ class Service(NamedTuple):
     prescribing: Prescribing
     dispenses: DispenseRecords
     refills: RefillRecords
+    issues: ReadIssues
+    feedback: FeedbackBook
     letterheads: Letterheads
     medical_records: MedicalRecords
     record_notes: RecordNotes
     desk: Desk
     telling: Telling
+    inquiries: InquiryRecords
     calls: Calls
     listeners: Listeners
     gateway: Gateway | None = None

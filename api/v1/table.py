@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from api.v1 import (
+    addresses,
     allergies,
     appointments,
     audit,
     auth,
     billings,
     break_glass,
+    cds_hooks,
     doctors,
     document_content,
     documents,
     family,
     immunizations,
+    inquiries,
     insurance,
     interactions,
     medical_history,
@@ -41,6 +44,7 @@ from api.v1.endpoint import Endpoint
 
 TABLE: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
+    *addresses.ENDPOINTS,
     *passwords.ENDPOINTS,
     *second_factors.ENDPOINTS,
     *sessions.ENDPOINTS,
@@ -70,7 +74,9 @@ TABLE: tuple[Endpoint, ...] = (
     *prescription_print.ENDPOINTS,
     *refills.ENDPOINTS,
     *interactions.ENDPOINTS,
+    *cds_hooks.ENDPOINTS,
     *notifications.ENDPOINTS,
     *notification_events.ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *inquiries.ENDPOINTS,
 )

@@ -28,6 +28,17 @@ def reset(people: People, account: Account, token: str) -> Letter:
     return Letter(account.email, "Your request", text + _CODE + token + _END)
 
 
+def new_address(people: People, email: str, token: str) -> Letter:
+    text = f"Please confirm that this is your new address, within an hour:\n\n{people.front}/confirm-email#{token}"
+    return Letter(email, "Please confirm your address", text + _CODE + token + _END)
+
+
+def address_changed(before: Account) -> Letter:
+    """To the old address."""
+    text = "Your account has another mail address now. If that was not you, tell your clinic at once."
+    return Letter(before.email, "A change to your account", text + "\n")
+
+
 def has_account(people: People, email: str) -> Letter:
     """To somebody who registers again: the surface answered as if the address were new."""
     text = f"Somebody registered with this address, which has an account already. To log in:\n\n{people.front}/login"

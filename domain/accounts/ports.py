@@ -135,7 +135,9 @@ class Passkeys(Protocol):
         ...
 
 
-TicketKind: TypeAlias = Literal["verify-email", "reset-password", "invitation", "second-factor", "enrolment", "passkey"]
+TicketKind: TypeAlias = Literal[
+    "verify-email", "change-email", "reset-password", "invitation", "second-factor", "enrolment", "passkey"
+]
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -155,6 +157,10 @@ class Tickets(Protocol):
 
     async def look(self, kind: TicketKind, token: str) -> Ticket | None:
         """What the token stands for; it stays good."""
+        ...
+
+    async def latest(self, kind: TicketKind, account: str) -> Ticket | None:
+        """What the newest token of an account that is still good stands for."""
         ...
 
     async def redeem(self, kind: TicketKind, token: str) -> Ticket | None:

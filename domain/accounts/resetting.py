@@ -6,16 +6,19 @@ the mailbox is the owner. It proves no second factor: who needs one is still ask
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from domain.accounts import letters
 from domain.accounts.account import Account, folded_email
 from domain.accounts.password_rules import LEAST_ALONE, LEAST_WITH_SECOND_FACTOR, require_fit
 from domain.accounts.people import RESET_LIFETIME, People
-from domain.accounts.ports import Ticket, TicketKind
+from domain.accounts.ports import Limit, Ticket, TicketKind
 from domain.accounts.registering import verified
-from domain.errors import Gone, Unauthenticated
+from domain.errors import Gone, Throttled, Unauthenticated
 
+FREE_GUESSES, MOST_GUESSES = 5, 100
 _KINDS: tuple[TicketKind, ...] = ("reset-password", "invitation")
 
 
@@ -50,14 +53,25 @@ async def reset(people: People, token: str, password: str) -> Account:
 
 
 async def change(people: People, account: Account, old: str, new: str, *, session: str | None) -> None:
-    """Replace a password by who knows it; ends every session but `session`. Raises `Unauthenticated` for a wrong one."""
-    credentials = await people.accounts.credentials(account.id)
-    async with people.passwords.turn():
-        verdict = await people.passwords.check(old, credentials.password if credentials else None)
-    if not verdict.right:
-        raise Unauthenticated("The password is wrong", reason="invalid_credentials")
+    """Replace a password by who knows it; ends every session but `session`. Raises what `require_password` raises."""
+    await require_password(people, account, old)
     await _require_fit(people, account, new)
     await _set(people, account, new, keep=session)
+
+
+async def require_password(people: People, account: Account, password: str) -> None:
+    """Raise `Unauthenticated` unless this is the password of somebody who is logged in; who holds a stolen session guesses
+    no faster than a stranger (`Throttled`)."""
+    limit = Limit(f"password|{account.id}", FREE_GUESSES, MOST_GUESSES)
+    wait = await people.attempts.begin([limit])
+    if wait:
+        raise Throttled("Too many attempts; try again later", reason="too_many_attempts", retry_after=math.ceil(wait))
+    credentials = await people.accounts.credentials(account.id)
+    async with people.passwords.turn():
+        verdict = await people.passwords.check(password, credentials.password if credentials else None)
+    if not verdict.right:
+        raise Unauthenticated("The password is wrong", reason="invalid_credentials")
+    await people.attempts.succeeded([limit.name])
 
 
 async def _owner_of(people: People, token: str) -> Account | None:

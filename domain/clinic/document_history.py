@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from domain.clinic.document_cards import DocumentCard, DocumentRecords
 from domain.clinic.documents import KIND
 from domain.errors import Forbidden, NotFound
+from domain.history_query import HistoryQuery
 from domain.identity import ResourceKey
 from domain.interactions.history import history
 from domain.interactions.parts import Occasion, Parts
-from domain.search import HistoryQuery
 
 MOST_FILES, MOST_VERSIONS = 20, 50
 """How far back is looked: files that replaced each other, and versions of each."""

@@ -16,10 +16,10 @@ from domain.audit_reading import AuditReading
 from domain.clinic.authors import Author, authors_of
 from domain.clinic.medical_record_cards import KIND, Finding, MedicalRecords, RecordCard
 from domain.errors import DomainError, Gone, NotFound
+from domain.history_query import HistoryQuery
 from domain.identity import ResourceKey
 from domain.interactions.history import history
 from domain.interactions.parts import Occasion, Parts
-from domain.search import HistoryQuery
 
 MOST = 200
 INTERACTIONS = ("medical-record-create", "medical-record-update", "medical-record-delete")

@@ -136,7 +136,11 @@ async def _accounts(parts: Parts, people: People, recipient: str) -> list[Accoun
         return [] if account is None else [account]
     if kind == "Role":
         query = AccountQuery(role=name, status="ACTIVE")  # type: ignore[arg-type]  # an unknown role selects nobody
-        return await people.accounts.page(query, after="", count=MOST_PEOPLE)
+        held = await people.accounts.page(query, after="", count=MOST_PEOPLE)
+        # What is for a role that nobody holds is for the administrators: somebody must know of it.
+        return held or await people.accounts.page(
+            AccountQuery(role="ADMIN", status="ACTIVE"), after="", count=MOST_PEOPLE
+        )
     profiles = [recipient, *await _proxies(parts, name)] if kind == "Patient" else [recipient]
     found: list[Account] = []
     for profile in profiles:

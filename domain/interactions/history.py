@@ -12,12 +12,12 @@ import msgspec
 
 from domain import access
 from domain.errors import DomainError, Forbidden, Gone, InsufficientScope, NotFound
+from domain.history_query import HistoryKey, HistoryQuery
 from domain.identity import ResourceKey
 from domain.interactions.guarding import may_see
 from domain.interactions.parts import Occasion, Parts
 from domain.matching import needs_index
 from domain.revision import Head
-from domain.search import HistoryKey, HistoryQuery
 
 
 class Past(msgspec.Struct, frozen=True):

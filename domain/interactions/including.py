@@ -14,11 +14,10 @@ from domain import access
 from domain.access import Caller
 from domain.errors import DomainError
 from domain.identity import ResourceKey
-from domain.interactions.links import reference_term
 from domain.interactions.pacing import Pace, side_by_side
 from domain.interactions.parts import Parts
 from domain.revision import Head, Stored
-from domain.search import AnyTerm, IdIn, Inclusion, SearchQuery
+from domain.search import AnyTerm, IdIn, Inclusion, SearchQuery, reference_term
 
 INCLUDE_LIMIT = 1_000
 ROUNDS = 10

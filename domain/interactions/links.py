@@ -4,7 +4,8 @@ https://hl7.org/fhir/R4/search.html#chaining, https://hl7.org/fhir/R4/search.htm
 
 Innermost first: what a chain selects becomes reference terms of the outer query, what `_has` selects becomes ids. Every
 inner query is narrowed by access like any other search: nobody can ask through a chain about what they may not see.
-Each step selects at most a stated number of resources; more is refused, never cut.
+Each step selects at most a stated number of resources; more is refused, never cut. Only names are held, and what takes
+too long is refused by the store.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import msgspec
 
 from domain import access
 from domain.access import Caller
+from domain.candidates import MAX_OPENED, needs_opening
 from domain.errors import TooCostly
-from domain.identity import ResourceKey
 from domain.interactions.code_sets import codes_in
 from domain.interactions.pacing import side_by_side
 from domain.interactions.parts import Parts
@@ -32,15 +33,17 @@ from domain.search import (
     Linked,
     Listed,
     SearchQuery,
-    term,
+    reference_term,
 )
 
-CHAIN_LIMIT = 1_000
+CHAIN_LIMIT = 100_000
 """How many resources a chain may select, and how many targets `_has` and `_list` may give."""
 FEW = 20
 """Up to so many resources a chain is rarer than a code."""
-OPENED_LIMIT = 5_000
-"""How many resources `_has` may open to see what they point at."""
+MANY = 1_000
+"""From here on it selects so much that an order that was asked for is better walked."""
+OPENED_LIMIT = 1_000
+"""How many resources `_has` opens to see what they point at; of more, the index is asked what they point at."""
 INNER_LIMIT = 200
 """How many queries the chains of one search may stand for."""
 _UNSOLVED = (Linked, Having, Listed, CodesOf)
@@ -55,7 +58,9 @@ async def solve_links(parts: Parts, caller: Caller, query: SearchQuery) -> Searc
         return query
     if _inner(query) > INNER_LIMIT:
         raise TooCostly(f"The chains of this search lead through more than {INNER_LIMIT} types: name the types")
-    solved = [await _solved(parts, caller, query.type, condition) for condition in query.conditions]
+    plain = tuple(condition for condition in query.conditions if not isinstance(condition, _UNSOLVED))
+    outer = SearchQuery(query.type, plain, total="none")
+    solved = [await _solved(parts, caller, outer, condition) for condition in query.conditions]
     return msgspec.structs.replace(query, conditions=parts.search.together(query.type, solved))
 
 
@@ -70,16 +75,17 @@ def _inner(query: SearchQuery) -> int:
     return count
 
 
-async def _solved(parts: Parts, caller: Caller, resource_type: str, condition: Condition) -> Condition:
+async def _solved(parts: Parts, caller: Caller, outer: SearchQuery, condition: Condition) -> Condition:
+    """The condition by what it selects; `outer` is the search that holds it, without conditions of this kind."""
     match condition:
         case Linked():
             return await _linked(parts, caller, condition)
         case Having():
-            return IdIn(await _pointed_at(parts, caller, resource_type, condition))
+            return IdIn(await _pointed_at(parts, caller, outer, condition))
         case Listed():
-            return IdIn(await _listed(parts, caller, resource_type, condition))
+            return IdIn(await _listed(parts, caller, outer.type, condition))
         case CodesOf():
-            return await codes_in(parts, caller, resource_type, condition)
+            return await codes_in(parts, caller, outer.type, condition)
     return condition
 
 
@@ -93,11 +99,11 @@ async def _linked(parts: Parts, caller: Caller, link: Linked) -> Condition:
     if len(keys) > CHAIN_LIMIT:
         raise _too_many(link.parameter, CHAIN_LIMIT)
     # Measured on 88,000 observations: what hundreds of patients have is slower to go through than what a code selects.
-    rank = 2 if len(keys) <= FEW else 6
+    rank = 2 if len(keys) <= FEW else 6 if len(keys) <= MANY else 7
     return AnyTerm(tuple(reference_term(link.parameter, key) for key in keys), rank=rank)
 
 
-async def _pointed_at(parts: Parts, caller: Caller, resource_type: str, having: Having) -> tuple[str, ...]:
+async def _pointed_at(parts: Parts, caller: Caller, outer: SearchQuery, having: Having) -> tuple[str, ...]:
     """The ids of the resources that `having` selects."""
     source = await solve_links(parts, caller, access.narrow(caller, having.source))
     found: dict[str, None] = {}
@@ -106,14 +112,25 @@ async def _pointed_at(parts: Parts, caller: Caller, resource_type: str, having: 
         found.update(dict.fromkeys(owners.patients))
         stored: Sequence[Stored] = owners.unowned
     else:
-        page = await parts.store.find(msgspec.structs.replace(source, count=OPENED_LIMIT, total="none"))
-        if page.next is not None:
-            raise _too_many("_has", OPENED_LIMIT)
+        most = MAX_OPENED if needs_opening(source) else OPENED_LIMIT
+        page = await parts.store.find(msgspec.structs.replace(source, count=most, total="none"))
         stored = page.matches
-    wanted = Inclusion(source.type, (having.parameter,), resource_type)
+        if page.next is not None:
+            return await _pointed_at_by_many(parts, outer, source, having.parameter)
+    wanted = Inclusion(source.type, (having.parameter,), outer.type)
     for content in await parts.store.open(stored):
         if isinstance(content, bytes):
             found.update((key.id, None) for key in parts.reading.references(content, [wanted]))
+    if len(found) > CHAIN_LIMIT:
+        raise _too_many("_has", CHAIN_LIMIT)
+    return tuple(found)
+
+
+async def _pointed_at_by_many(parts: Parts, outer: SearchQuery, source: SearchQuery, parameter: str) -> tuple[str, ...]:
+    """What more resources than are opened point at: of what else is asked for, whatever one of them has a reference to."""
+    if needs_opening(source):
+        raise _too_many("_has", MAX_OPENED)
+    found = await parts.store.pointed_at(outer, source, parameter, limit=CHAIN_LIMIT + 1)
     if len(found) > CHAIN_LIMIT:
         raise _too_many("_has", CHAIN_LIMIT)
     return tuple(found)
@@ -143,8 +160,3 @@ def _about_patients(parts: Parts, source: SearchQuery, owned: IndexTerm) -> Sear
 
 def _too_many(name: str, limit: int) -> TooCostly:
     return TooCostly(f"'{name}' leads through more than {limit} resources: make it more precise", expression=name)
-
-
-def reference_term(parameter: str, target: str | ResourceKey) -> IndexTerm:
-    """The term under which a reference to `Type/id` is indexed."""
-    return term(parameter, "ref", str(target))

@@ -141,6 +141,13 @@ class Prescriptions:
             content["mitigation"] = [mitigation]
         return content
 
+    def considered(self, content: FhirJson) -> str | None:
+        """See `domain.clinic.order_checking.ReadIssues.considered`."""
+        identifiers = content.get("identifier", ())
+        found = (each for each in identifiers if isinstance(each, dict) and each.get("system") == ALERT)
+        value = next(found, {}).get("value")
+        return value if isinstance(value, str) else None
+
     def replacing(self, content: FhirJson, prior: ResourceKey) -> FhirJson:
         """See `PrescriptionRecords.replacing`."""
         return {**content, "priorPrescription": to(prior)}

@@ -6,44 +6,29 @@ worth something.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from domain.candidates import Page, Source, needs_opening
+from domain.candidates import Page, Source, candidates_of, needs_opening
 from domain.candidates import find as find_opened
 from domain.cells import Held
 from domain.errors import DomainError, Gone, VersionConflict
+from domain.history_query import HistoryKey, HistoryQuery
 from domain.identity import ResourceKey
-from domain.matching import fits, holds
+from domain.matching import fits
 from domain.ports import Inspect
 from domain.revision import Change, Description, Head, Receipt, Stored, Write
-from domain.search import Condition, HistoryKey, HistoryQuery, PageKey, SearchQuery, SortKey
+from domain.search import Condition, PageKey, SearchQuery, SortKey, reference_term
 from storage.memory.audit import MemoryAuditTrail
 from storage.memory.blobs import MemoryBlobs
 from storage.memory.conditions import MemoryConditions
 from storage.memory.notices import MemoryNotices
+from storage.memory.rows import Row, row_of
 
 Placed = tuple[tuple[Any, ...], Stored]
-
-
-class Row(NamedTuple):
-    """One version with its description; `handle` of the stored version is its content. `place` counts creations."""
-
-    stored: Stored
-    description: Description
-    place: int = 0
-
-    def satisfies(self, condition: Condition) -> bool:
-        return holds(condition, self.stored.head, self.description)
-
-    @property
-    def low(self) -> int | float | None:
-        moment = self.description.moment
-        return None if moment is None else -math.inf if moment[0] is None else moment[0]
 
 
 class Owners(NamedTuple):
@@ -118,7 +103,7 @@ class MemoryRevisionStore:
     async def commit(self, write: Write) -> None:
         self._require_possible(write)
         await self.trail.record(write.audit)
-        rows = [_row(change, self._place_of(change), write.audit.subject) for change in write.changes]
+        rows = [row_of(change, self._place_of(change), write.audit.subject) for change in write.changes]
         for row in rows:
             self._newest[row.stored.head.key] = row
             self._versions[row.stored.head.key.at(row.stored.head.version)] = row
@@ -207,6 +192,11 @@ class MemoryRevisionStore:
         whole = msgspec.structs.replace(query, count=limit, after=None, sort="place", order=(), total="none")
         return (await self.find(whole)).matches if limit else []
 
+    async def pointed_at(self, outer: SearchQuery, source: SearchQuery, parameter: str, *, limit: int) -> list[str]:
+        terms = {each for row in self._selected_by(source) for each in row.description.terms}
+        ids = [row.stored.head.key.id for row in self._selected_by(candidates_of(outer))]
+        return [id_ for id_ in ids if reference_term(parameter, f"{outer.type}/{id_}") in terms][:limit]
+
     async def compartment(
         self,
         patient: str,
@@ -259,29 +249,6 @@ class MemoryRevisionStore:
             return False
         successor = self._versions.get(head.key.at(head.version + 1))
         return query.at_low is None or successor is None or successor.stored.head.recorded > query.at_low
-
-
-def _row(change: Change, place: int, author: str) -> Row:
-    revision = change.revision
-    description = change.description or Description()
-    patient, labels = description.patient, description.labels
-    patients, facets = description.patients, description.facets
-    if revision.content is None and change.base is not None:
-        base = change.base.head
-        patient, labels, patients, facets = base.patient, base.labels, base.patients, base.facets
-    head = Head(
-        key=revision.key,
-        version=revision.version,
-        method=revision.method,
-        recorded=revision.recorded,
-        patient=patient,
-        deleted=revision.content is None,
-        labels=labels,
-        patients=patients,
-        facets=facets,
-        source=author if change.base is None else change.base.head.source,
-    )
-    return Row(Stored(head, revision.content), description, place)
 
 
 def _moment(head: Head) -> tuple[datetime, str]:

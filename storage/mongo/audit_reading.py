@@ -14,7 +14,7 @@ import msgspec
 from domain.audit_check import Examined
 from domain.audit_reading import AuditPage, AuditQuery, AuditRecord, Opening, Scope
 from domain.errors import IntegrityFailure
-from domain.search import HistoryKey
+from domain.history_query import HistoryKey
 from storage.crypto.keys import Keyring
 from storage.crypto.sealing import SealingKey, open_sealed, place
 from storage.mongo.client import Database, Document

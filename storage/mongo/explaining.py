@@ -15,6 +15,7 @@ from storage.mongo.documents import CURRENT_FIELDS, RESOURCES
 from storage.mongo.failures import translated
 from storage.mongo.planning import Plan, plan_of
 from storage.mongo.search import SEARCH_MS
+from storage.mongo.token_walk import TokenWalk
 
 
 class Explained(NamedTuple):
@@ -36,15 +37,22 @@ class Explained(NamedTuple):
 async def explain(database: Database, tokens: TokenMaker, query: SearchQuery) -> Explained:
     """Explain the next page of a query whose chains are solved and which needs nothing opened. Raises `Unavailable`."""
     plan = plan_of(query, tokens)
-    filters: list[Document] = [plan.page]
-    if plan.walk is not None:
-        filters = [{"$and": [*plan.walk.clauses(number, None), *plan.rest]} for number in range(len(plan.walk))]
     found = Explained(plan.lead, (), 0, 0, 0, 0)
-    for filter_ in filters:
+    for filter_ in _filters(plan):
         limit = query.count + 1 - found.returned
         if limit > 0:
             found = _added(found, await _run(database, filter_, plan, limit))
     return found
+
+
+def _filters(plan: Plan) -> list[Document]:
+    """What is asked one after the other until a page is full."""
+    match plan.walk:
+        case None:
+            return [plan.page]
+        case TokenWalk():
+            return [{"$and": [clause, *plan.rest]} for clause in plan.walk.clauses(None)]
+    return [{"$and": [*plan.walk.clauses(number, None), *plan.rest]} for number in range(len(plan.walk))]
 
 
 async def _run(database: Database, filter_: Document, plan: Plan, limit: int) -> Document:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from domain.history_query import HistoryKey, HistoryQuery
 from domain.revision import Stored
-from domain.search import HistoryKey, HistoryQuery
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.clauses import ANY_TYPE, clause
 from storage.mongo.client import Database, Document

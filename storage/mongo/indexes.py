@@ -14,6 +14,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from storage.mongo.account_documents import ACCOUNTS, ATTEMPTS, CREDENTIALS, REPLAYS, TICKETS
 from storage.mongo.blob_documents import BLOBS
+from storage.mongo.cds_feedback import CDS_FEEDBACK
 from storage.mongo.client import Database
 from storage.mongo.clients import CLIENTS
 from storage.mongo.documents import AUDIT, CELLS, CLAIMS, HEADS, JOBS, RECEIPTS, RESOURCES, REVISIONS
@@ -144,6 +145,7 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     SIGNING_KEYS: (),
     CLIENTS: (),
     DRUG_TABLES: (),
+    CDS_FEEDBACK: (),
     VOUCHERS: (IndexModel("expires", name="expiry", expireAfterSeconds=0),),
 }
 

@@ -6,20 +6,27 @@ is a few dozen kilobytes instead of a thousand records.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from domain.errors import Unavailable
 from domain.identity import ResourceKey
 from domain.revision import Stored
-from domain.search import AnyTerm, OfPatients, SearchQuery
+from domain.search import AnyTerm, OfPatients, SearchQuery, reference_term
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, stored_resource
 from storage.mongo.failures import translated
-from storage.mongo.planning import plan_of
+from storage.mongo.planning import filtering, plan_of
 
 MOST_WALKS = 20
 """Values for which the index is walked one by one."""
+BATCH = 5_000
+"""Names of one answer of the database: larger ones are decoded in one go, during which nobody else is served."""
+MOST_UNOWNED = 1_000
+CANDIDATES = 1_000
+"""Resources that are looked up together by what points at them."""
 
 
 class Owners(NamedTuple):
@@ -45,7 +52,7 @@ class Joins:
             _any_of(queries, self._tokens),
             {"type": 1, "id": 1},
             limit=limit,
-            batch_size=limit,
+            batch_size=min(limit, BATCH),
             max_time_ms=self._search_ms,
         )
         with translated("The search was not answered"):
@@ -68,7 +75,8 @@ class Joins:
             unowned: list[Stored] = []
             if None in owners:
                 nobodys = {"$and": [selected, {"patient": None}]}
-                found = self._resources.find(nobodys, CURRENT_FIELDS, limit=limit, max_time_ms=self._search_ms)
+                most = min(limit, MOST_UNOWNED)
+                found = self._resources.find(nobodys, CURRENT_FIELDS, limit=most, max_time_ms=self._search_ms)
                 unowned = [stored_resource(document) async for document in found]
         return Owners([owner for owner in owners if owner is not None][:limit], unowned)
 
@@ -83,10 +91,42 @@ class Joins:
             ]
             with translated("The search was not answered"):
                 cursor = await self._resources.aggregate(
-                    distinct, hint="scoped", batchSize=limit, maxTimeMS=self._search_ms
+                    distinct, hint="scoped", batchSize=min(limit, BATCH), maxTimeMS=self._search_ms
                 )
                 owners.update([(document["_id"], None) async for document in cursor])
         return list(owners)[:limit]
+
+    async def pointed_at(self, outer: SearchQuery, source: SearchQuery, parameter: str, *, limit: int) -> list[str]:
+        """See `domain.ports.RevisionStore.pointed_at`: candidates in chunks, asked after by the tokens of references to
+        them, so that no resource is opened and no more than a chunk is held here."""
+        until = time.monotonic() + self._search_ms / 1000
+        cursor = self._resources.find(
+            _selected(outer, self._tokens), {"id": 1}, batch_size=CANDIDATES, max_time_ms=self._search_ms
+        )
+        conditions = [each for each in filtering(source, self._tokens) if each]
+        found: list[str] = []
+        with translated("The search was not answered"):
+            async with cursor:
+                while len(found) < limit and (batch := await cursor.to_list(CANDIDATES)):
+                    if time.monotonic() > until:
+                        raise Unavailable("The search was not answered in time", code="timeout")
+                    ids = [document["id"] for document in batch]
+                    terms = [reference_term(parameter, f"{outer.type}/{id_}") for id_ in ids]
+                    tokens = dict(zip(self._tokens.tokens(source.type, terms), ids, strict=True))
+                    found += [tokens[token] for token in await self._carried(list(tokens), conditions)]
+        return found[:limit]
+
+    async def _carried(self, tokens: Sequence[bytes], conditions: Sequence[Document]) -> list[bytes]:
+        """Which of these tokens something carries that satisfies the conditions."""
+        grouped: list[Document] = [
+            {"$match": {"$and": [{"terms": {"$in": tokens}}, *conditions]}},
+            {"$project": {"_id": 0, "terms": 1}},
+            {"$unwind": "$terms"},
+            {"$match": {"terms": {"$in": tokens}}},
+            {"$group": {"_id": "$terms"}},
+        ]
+        cursor = await self._resources.aggregate(grouped, hint="terms", maxTimeMS=self._search_ms)
+        return [document["_id"] async for document in cursor]
 
 
 def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:

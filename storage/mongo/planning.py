@@ -34,6 +34,7 @@ from storage.mongo.clauses import clause, moments
 from storage.mongo.client import Document
 from storage.mongo.range_walk import Walk
 from storage.mongo.short_finds import ShortFind
+from storage.mongo.token_walk import MOST_MERGED, TokenWalk
 
 Index: TypeAlias = Literal["_id_", "terms", "scoped", "moment", "ranges", "compartments", "updated"]
 Order: TypeAlias = Literal["_id", "-_id", "updated", "-updated", "low", "-low", "patient", "place"]
@@ -68,17 +69,17 @@ class Sieved(NamedTuple):
 class Plan(NamedTuple):
     """The filter of all pages and that of this one, their order, and the index that leads.
 
-    With a `walk`, the pages are in the order of the numbers, and `rest` is the filter without them. `short` is this page once
-    more where it is found soon: by a few rare terms or by nothing but terms, in the index's own order. `sieved` is the same
-    without what the plain part of a resource decides: who may see it, mostly. The patients of a practitioner are a list of
-    20 KB, which costs the database more than the find; so the few documents found are held to it here.
+    With a `walk`, the pages are in the order of its numbers or tokens, and `rest` is the filter without them. `short` is this
+    page once more where it is found soon: by a few rare terms or by nothing but terms, in the index's own order. `sieved` is
+    the same without what the plain part of a resource decides: who may see it, mostly. The patients of a practitioner are a
+    list of 20 KB, which costs the database more than the find; so the few documents found are held to it here.
     """
 
     filter: Document
     page: Document
     sort: list[tuple[str, int]]
     lead: Index
-    walk: Walk | None = None
+    walk: Walk | TokenWalk | None = None
     rest: Sequence[Document] = ()
     short: ShortFind | None = None
     sieved: Sieved | None = None
@@ -92,7 +93,7 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     order: Order = "patient" if _is_of_several(leader) else _OWN_ORDER[index]
     if query.sort != "place":
         order, sorted_index = _ASKED[query.sort]
-        if leader is None or (rank_of(leader) >= COMMON and index != "scoped"):
+        if leader is None or rank_of(leader) >= COMMON:
             index, leader = sorted_index, None
     others = [each for each in conditions if each is not leader]
     clauses = [clause(each, query.type, tokens, leads=False) for each in others]
@@ -107,6 +108,10 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
         tests = leader.tests if isinstance(leader, InRange) else None
         filter_, page = (_every(moments(tests, query.type, start), *rest) for start in ([], _start(query, order)))
         return Plan(filter_, page, _sort(order), index)
+    if index == "terms" and query.sort == "place" and isinstance(leader, AnyTerm) and len(leader.terms) > MOST_MERGED:
+        along = TokenWalk(tokens.tokens(query.type, leader.terms))
+        filter_ = _every({"terms": {"$in": along.tokens}}, *rest)
+        return Plan(filter_, filter_, [], index, along, rest)
     first = [] if leader is None else [clause(leader, query.type, tokens)]
     filter_ = _every(*first, *rest)
     if index == "ranges" and query.sort == "place" and isinstance(leader, InRange):
@@ -126,6 +131,12 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
 
 def _every(*clauses: Document) -> Document:
     return {"$and": [each for each in clauses if each]}
+
+
+def filtering(query: SearchQuery, tokens: TokenMaker) -> list[Document]:
+    """The clauses of a query that something else leads: none of them is fit for an index."""
+    conditions = in_order(_met(_flat(query.conditions)))
+    return [clause(each, query.type, tokens, leads=False) for each in conditions] + [{"deleted": False}]
 
 
 def filter_of(query: SearchQuery, tokens: TokenMaker) -> Document:

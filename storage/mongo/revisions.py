@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from domain.candidates import MAX_OPENED, Page, needs_opening
+from domain.candidates import MAX_OPENED, Page, candidates_of, needs_opening
 from domain.cells import Held
 from domain.errors import DomainError
+from domain.history_query import HistoryQuery
 from domain.identity import ResourceKey
 from domain.ports import Inspect
 from domain.revision import Receipt, Stored, Write
-from domain.search import Condition, HistoryQuery, SearchQuery
+from domain.search import Condition, SearchQuery
 from storage.crypto.keys import Keyring
 from storage.mongo.client import Database
 from storage.mongo.commits import Commits
@@ -99,6 +100,9 @@ class MongoRevisionStore:
         found = await self._searches.all(query, MAX_OPENED)
         patients = dict.fromkeys(one.head.patient for one in found if one.head.patient is not None)
         return Owners(list(patients)[:limit], [one for one in found if one.head.patient is None][:limit])
+
+    async def pointed_at(self, outer: SearchQuery, source: SearchQuery, parameter: str, *, limit: int) -> list[str]:
+        return await self._joins.pointed_at(candidates_of(outer), source, parameter, limit=limit)
 
     async def compartment(
         self,

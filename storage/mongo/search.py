@@ -6,6 +6,7 @@ unavailable, never left hanging.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -13,20 +14,21 @@ import msgspec
 
 from domain.candidates import Page, Source, needs_opening
 from domain.candidates import find as find_opened
-from domain.errors import DomainError
+from domain.errors import DomainError, Unavailable
 from domain.matching import fits
 from domain.ports import Inspect
 from domain.revision import Stored
 from domain.search import PageKey, SearchQuery
 from storage.crypto.blind_index import TokenMaker
-from storage.mongo import range_walk
-from storage.mongo.client import Database
+from storage.mongo import range_walk, token_walk
+from storage.mongo.client import Database, Document
 from storage.mongo.documents import CURRENT_FIELDS, RESOURCES, Sealed, stored_resource
 from storage.mongo.failures import translated
 from storage.mongo.joint_finds import JointFinds
 from storage.mongo.planning import Plan, Sieved, plan_of
 from storage.mongo.range_walk import Walk
 from storage.mongo.short_finds import MOST_DOCUMENTS
+from storage.mongo.token_walk import TokenWalk
 
 SEARCH_MS = 15_000
 """`maxTimeMS` of a search and of its count."""
@@ -77,8 +79,10 @@ class Searches:
 
     async def _find(self, query: SearchQuery) -> Page:
         plan = plan_of(query, self._tokens)
-        if plan.walk is not None and query.count:
+        if isinstance(plan.walk, Walk) and query.count:
             found = await self._walked(plan, plan.walk, query)
+        elif isinstance(plan.walk, TokenWalk) and query.count:
+            found = await self._stepped(plan, plan.walk, query)
         else:
             found = await self._matches(plan, query.count + 1) if query.count else []
         more, matches = len(found) > query.count > 0, found[: query.count]
@@ -134,13 +138,35 @@ class Searches:
                 max_time_ms=self._search_ms,
             )
             with translated("The search was not answered"):
-                async for document in cursor:
-                    stored = stored_resource(document)
-                    position = range_walk.written(walk.position(number, document))
-                    handle = stored.handle._replace(position=position)
-                    found.append(msgspec.structs.replace(stored, handle=handle))
+                found += [
+                    _at(document, range_walk.written(walk.position(number, document))) async for document in cursor
+                ]
             if len(found) > query.count:
                 break
+        return found
+
+    async def _stepped(self, plan: Plan, walk: TokenWalk, query: SearchQuery) -> list[Stored]:
+        """A page in the order of the tokens; every match carries where it stands."""
+        until = time.monotonic() + self._search_ms / 1000
+        found: list[Stored] = []
+        for clause in walk.clauses(token_walk.read(query.after)):
+            cursor = self._resources.find(
+                {"$and": [clause, *plan.rest]},
+                {**CURRENT_FIELDS, "terms": 1},
+                hint=plan.lead,
+                batch_size=min(BATCH, query.count + 1),
+                max_time_ms=self._search_ms,
+            )
+            with translated("The search was not answered"):
+                async with cursor:
+                    async for document in cursor:
+                        position = walk.position(document, clause)
+                        if position is not None:
+                            found.append(_at(document, token_walk.written(position)))
+                        if len(found) > query.count:
+                            return found
+            if time.monotonic() > until:
+                raise Unavailable("The search was not answered in time", code="timeout")
         return found
 
     async def _count(self, plan: Plan, *, bounded: bool) -> int | None:
@@ -151,6 +177,12 @@ class Searches:
                 plan.filter, hint=plan.lead, maxTimeMS=self._search_ms, **options
             )
         return None if bounded and count > most else count
+
+
+def _at(document: Document, position: tuple[str | int | None, ...]) -> Stored:
+    """A match of a walk, with where it stands there."""
+    stored = stored_resource(document)
+    return msgspec.structs.replace(stored, handle=stored.handle._replace(position=position))
 
 
 def key_of(stored: Stored) -> PageKey:

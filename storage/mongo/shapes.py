@@ -14,6 +14,7 @@ from storage.mongo import documents as records
 from storage.mongo import notice_documents as told
 from storage.mongo import oversight_documents as oversight
 from storage.mongo.blob_documents import BLOBS, BlobDocument
+from storage.mongo.cds_feedback import CDS_FEEDBACK, CdsFeedbackDocument
 from storage.mongo.clients import CLIENTS, ClientDocument
 from storage.mongo.drug_tables import DRUG_TABLES, DrugTablesDocument
 from storage.mongo.session_documents import SESSIONS, SessionDocument
@@ -45,6 +46,7 @@ SHAPES: Mapping[str, type] = {
     oversight.RATES: oversight.RateDocument,
     oversight.RELATIONS: oversight.RelationDocument,
     DRUG_TABLES: DrugTablesDocument,
+    CDS_FEEDBACK: CdsFeedbackDocument,
     told.NOTICES: told.NoticeDocument,
     told.NUMBERS: told.NumberDocument,
     told.OUTBOX: told.ParcelDocument,

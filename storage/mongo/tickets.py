@@ -46,6 +46,13 @@ class MongoTickets:
             found = await self._tickets.find_one(self._good(kind, token), max_time_ms=READ_MS)
         return None if found is None else await self._opened(found)
 
+    async def latest(self, kind: TicketKind, account: str) -> Ticket | None:
+        """See `domain.accounts.ports.Tickets.latest`."""
+        good = {"account": account, "kind": kind, "until": {"$gt": self._clock()}}
+        with translated(SILENT):
+            found = await self._tickets.find_one(good, sort=[("until", -1)], max_time_ms=READ_MS)
+        return None if found is None else await self._opened(found)
+
     async def redeem(self, kind: TicketKind, token: str) -> Ticket | None:
         with translated(SILENT):
             found = await self._tickets.find_one_and_delete(self._good(kind, token))

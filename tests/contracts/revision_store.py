@@ -14,10 +14,11 @@ import pytest
 
 from domain.cells import Cell, Held
 from domain.errors import Contention, DomainError, Gone, VersionConflict
+from domain.history_query import HistoryKey, HistoryQuery
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
 from domain.revision import Claim, Receipt, Stored
-from domain.search import HistoryKey, HistoryQuery, PatientIn
+from domain.search import PatientIn
 from tests.contracts.writes import at, change, deletion, new_key, write
 
 Erase = Callable[[str], Awaitable[None]]

@@ -10,7 +10,19 @@ import pytest
 
 from domain.identity import ResourceKey
 from domain.ports import RevisionStore
-from domain.search import AnyTerm, Condition, IdIn, Linked, OfPatients, PatientIn, SearchQuery, SortKey, Updated, Words
+from domain.search import (
+    AnyTerm,
+    Condition,
+    IdIn,
+    Linked,
+    OfPatients,
+    PatientIn,
+    SearchQuery,
+    SortKey,
+    Updated,
+    Words,
+    reference_term,
+)
 from tests.contracts.revision_store import create, found, update
 from tests.contracts.writes import at, change, code, deletion, new_key, write
 
@@ -121,6 +133,34 @@ class SearchingContract:
         query = SearchQuery("Flag", (OfPatients(patients, (code("x"),)),), sort="place", count=count)
         expected = [one.revision.key.id for n, one in enumerate(changes) if patients is None or f"p{n % 4}" in patients]
         assert sorted(await ids(store, query)) == sorted(expected)
+
+    @pytest.mark.parametrize("count", [1, 7, 100])
+    @pytest.mark.parametrize("sort", ["place", "-_lastUpdated"])
+    async def test_what_carries_one_of_thousands_of_values_is_all_paged(
+        self, store: RevisionStore, sort: SortKey, count: int
+    ) -> None:
+        carried = [{n, n + 40, 11_000 + n % 3} if n % 3 else {n} for n in range(40)]  # some carry several
+        changes = [change(new_key("Basic"), terms=tuple(code(f"t{n}") for n in each)) for each in carried]
+        await store.commit(write(*changes))
+        asked = set(range(10, 12_000))
+        query = SearchQuery("Basic", (AnyTerm(tuple(code(f"t{n}") for n in asked), rank=7),), sort=sort, count=count)
+        expected = [one.revision.key.id for one, each in zip(changes, carried, strict=True) if each & asked]
+        assert len(expected) == 36
+        assert sorted(await ids(store, query)) == sorted(expected)
+
+    async def test_what_a_reference_of_many_points_at_is_told(self, store: RevisionStore) -> None:
+        await five(store, "Device")
+        pointing = [(code("on"), reference_term("device", "Device/1"), reference_term("device", "Device/4"))]
+        pointing += [(code("off"), reference_term("device", "Device/2"), reference_term("other", "Device/3"))]
+        pointing += [(code("on"), reference_term("device", "Device/4"), reference_term("device", "Patient/5"))]
+        await store.commit(write(*(change(new_key("DeviceUseStatement"), terms=terms) for terms in pointing)))
+        on, anything = AnyTerm((code("on"),)), SearchQuery("DeviceUseStatement")
+        source = SearchQuery("DeviceUseStatement", (on,))
+        outer = SearchQuery("Device")
+        assert sorted(await store.pointed_at(outer, source, "device", limit=9)) == ["1", "4"]
+        assert sorted(await store.pointed_at(outer, anything, "device", limit=9)) == ["1", "2", "4"]
+        assert sorted(await store.pointed_at(SearchQuery("Device", (ODD,)), anything, "device", limit=9)) == ["1"]
+        assert len(await store.pointed_at(outer, anything, "device", limit=2)) == 2
 
     @pytest.mark.parametrize("limit", [2, 50])
     async def test_owners_are_told_once(self, store: RevisionStore, limit: int) -> None:

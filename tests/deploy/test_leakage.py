@@ -19,6 +19,7 @@ from domain.audit import AuditEntry
 from domain.break_glass import Grant, Review
 from domain.cells import Cell
 from domain.clients import Client
+from domain.clinic.cds_feedback import Feedback
 from domain.clinic.drug_knowledge import starter, write
 from domain.clinic.notice_ports import Likes, Webhook
 from domain.identity import FhirJson, ResourceKey
@@ -39,6 +40,7 @@ from storage.mongo.accounts import MongoAccounts
 from storage.mongo.attempts import MongoAttempts
 from storage.mongo.blobs import MongoBlobs
 from storage.mongo.break_glass import MongoGrantBook
+from storage.mongo.cds_feedback import MongoFeedbackBook
 from storage.mongo.client import Database
 from storage.mongo.clients import MongoClients
 from storage.mongo.drug_tables import MongoDrugTables
@@ -283,6 +285,8 @@ async def test_a_dump_of_the_database_shows_no_person_and_only_the_fields_on_the
     assert await vouchers.take("code", "Chalmers")
     assert await vouchers.bind("code", "Chalmers", "s1")
     await MongoDrugTables(data, lambda: NOW).put("own", write(starter()), by="a1")
+    said = Feedback(service="s", card="c", alert="a", outcome="accepted", reason=None, at=NOW, by="a1")
+    await MongoFeedbackBook(data).add([said])
     jobs = MongoJobs(data, TokenMaker(bytes(32)))
     await jobs.enqueue(Job("own.1", ("Patient",), NOW))
     assert await jobs.claim(before=datetime.now(UTC), now=NOW, until=NOW) is not None

@@ -8,6 +8,7 @@ import pytest
 from api.settings import Settings
 from api.tokens import mint
 from domain.interactions import links
+from storage.mongo import planning
 from tests.api.fhir.graph import ask, load, names, observation
 
 QUERIES = (
@@ -42,6 +43,16 @@ async def test_what_is_linked_selects(fhir: httpx.AsyncClient) -> None:
         bundle = await ask(fhir, query, prefer="handling=strict")
         assert (query, sorted(names(bundle))) == (query, expected.split())
         assert bundle["total"] == len(expected.split())
+
+
+async def test_what_leads_through_thousands_finds_the_same(
+    fhir: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(fhir)
+    monkeypatch.setattr(links, "OPENED_LIMIT", 1)
+    monkeypatch.setattr(planning, "MOST_MERGED", 1)
+    for query, expected in QUERIES:
+        assert (query, sorted(names(await ask(fhir, query)))) == (query, expected.split())
 
 
 async def test_a_performer_is_not_taken_for_the_patient_a_foreign_record_is_about(fhir: httpx.AsyncClient) -> None:

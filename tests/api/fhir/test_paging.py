@@ -7,7 +7,8 @@ import pytest
 from api.fhir import paging
 from api.fhir.paging import HistoryPlace, PageLinks, SearchPlace
 from domain.errors import Gone, InvalidRequest
-from domain.search import HistoryKey, PageKey
+from domain.history_query import HistoryKey
+from domain.search import PageKey
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
 PLACE = SearchPlace((("name", "Zelenka"), ("_count", "2")), PageKey("p-9", NOW))

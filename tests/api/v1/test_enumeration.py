@@ -54,6 +54,7 @@ async def test_a_wrong_password_is_verified_and_answered_alike_for_known_and_unk
 
 FORMS = {
     "/auth/password/forgot": ({}, []),
+    "/auth/verify-email/resend": ({}, []),
     "/auth/register": ({"password": "a sentence nobody else has 7!", "firstName": "A", "lastName": "B"}, ["hash"]),
 }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from domain.errors import Gone
+from domain.history_query import HistoryQuery
 from domain.identity import ResourceKey
 from domain.interactions.history import history
 from domain.interactions.parts import Occasion, Parts
 from domain.interactions.update import update
-from domain.search import HistoryQuery
 from storage.memory.revisions import MemoryRevisionStore
 
 ERASED, OTHER = ResourceKey("Patient", "p1"), ResourceKey("Patient", "p2")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import AuditUnavailable, Unavailable
-from domain.search import HistoryQuery, SearchQuery
+from domain.history_query import HistoryQuery
+from domain.search import SearchQuery
 from storage.crypto.keys import Keyring
 from storage.crypto.master_key import MasterKey
 from storage.embedded import EmbeddedMongo
