@@ -6,7 +6,7 @@ candidates are checked by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 from domain.ranges import MOMENT
 from domain.revision import Description, Head
@@ -82,25 +82,44 @@ def needs_index(condition: Condition) -> bool:
 
 
 def fits(condition: Condition, head: Head) -> bool:
-    """Whether a version satisfies a condition that its head decides. Raises `ValueError` for any other condition."""
+    """Whether a version satisfies a condition that its head decides. Raises `ValueError` for any other condition.
+
+    Every read of a person comes here: plain loops take half the time of generators.
+    """
     match condition:
-        case AllOf(conditions):
-            return all(fits(each, head) for each in conditions)
-        case AnyOf(conditions):
-            return any(fits(each, head) for each in conditions)
-        case NoneOf(conditions):
-            return not any(fits(each, head) for each in conditions)
         case PatientIn(patients):
-            return any(patient in patients for patient in head.patients)
+            return _meet(head.patients, patients)
+        case AllOf(conditions):
+            for each in conditions:  # noqa: SIM110
+                if not fits(each, head):
+                    return False
+            return True
+        case AnyOf(conditions):
+            for each in conditions:  # noqa: SIM110
+                if fits(each, head):
+                    return True
+            return False
+        case NoneOf(conditions):
+            for each in conditions:  # noqa: SIM110
+                if fits(each, head):
+                    return False
+            return True
         case Faceted(facets):
-            return any(facet in facets for facet in head.facets)
+            return _meet(head.facets, facets)
         case Labelled(labels):
-            return any(label in labels for label in head.labels)
+            return _meet(head.labels, labels)
         case WrittenBy(subject):
             return head.source == subject
         case IdIn(ids, negated):
             return (head.key.id in ids) is not negated
     raise ValueError(f"{type(condition).__name__} is not decided by a head")
+
+
+def _meet(some: Iterable[str], others: Collection[str]) -> bool:
+    for each in some:  # noqa: SIM110
+        if each in others:
+            return True
+    return False
 
 
 def _passes(test: RangeTest, described: Description) -> bool:
