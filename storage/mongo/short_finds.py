@@ -124,8 +124,9 @@ class Part(NamedTuple):
         for job, own in zip(self.jobs, taken, strict=True):
             for token in job.item.tokens:
                 takers.setdefault(token, []).append((job.item.patient, own))
+        wanted = frozenset(takers)
         for document in documents:
-            for token in takers.keys() & set(document[self.lead]):
+            for token in wanted.intersection(document[self.lead]):
                 for patient, own in takers[token]:
                     if (patient is None or patient == document["patient"]) and not (own and own[-1] is document):
                         own.append(document)
