@@ -45,6 +45,7 @@ from fhir_mapping.friendly.prescriptions import Prescriptions
 from fhir_mapping.friendly.record_notes import RecordNotes
 from fhir_mapping.friendly.refills import Refills
 from fhir_mapping.friendly.shares import Shares
+from fhir_mapping.summary import Summaries
 from fhir_mapping.tables import RESOURCE_TYPES
 
 MB = 1024 * 1024
@@ -107,6 +108,7 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         shares=Shares(),
         vouchers=opened.vouchers,
         desk=desk(settings, opened),
+        summaries=Summaries(settings.fhir_base),
         gateway=payment_gateway(settings),
         prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
         dispenses=Dispenses(),

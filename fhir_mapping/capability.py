@@ -43,7 +43,11 @@ OPERATIONS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("hold", f"{_SCHEDULING}appointment-hold"),
     ),
     "DocumentReference": (("docref", "http://hl7.org/fhir/us/core/OperationDefinition/docref"),),
-    "Patient": (("everything", f"{_DEFINITION}Patient-everything"), ("match", f"{_DEFINITION}Patient-match")),
+    "Patient": (
+        ("everything", f"{_DEFINITION}Patient-everything"),
+        ("match", f"{_DEFINITION}Patient-match"),
+        ("summary", "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"),
+    ),
     "Observation": (("lastn", f"{_DEFINITION}Observation-lastn"),),
     "SearchParameter": (("reindex", REINDEX),),
 }

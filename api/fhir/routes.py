@@ -21,6 +21,7 @@ from api.fhir import (
     reindexing,
     scheduling,
     searches,
+    summary,
     system,
     typed,
 )
@@ -79,6 +80,10 @@ ROUTES: dict[str, dict[str, Route]] = {
     "{type}/{id}/$everything": {
         "GET": Route("operation", everything.everything),
         "POST": Route("operation", everything.everything, body="resource"),
+    },
+    "{type}/{id}/$summary": {
+        "GET": Route("operation", summary.summary),
+        "POST": Route("operation", summary.summary, body="resource"),
     },
     "{type}/$validate": {"POST": Route("operation", operations.validate, body="resource")},
     "{type}/{id}": {

@@ -27,6 +27,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     },
 }
 SAID: dict[int, str] = {
+    303: "It is elsewhere, at Location",
     400: "The request cannot be understood, or asks for more than a stated limit",
     401: "No token, an expired one, or one that proves nothing; or a second factor is asked for again",
     403: "The caller may not do this; `code` says why",
@@ -111,7 +112,10 @@ def _refusals(endpoint: Endpoint, problem: Any) -> dict[str, Any]:
     if endpoint.replays:
         found |= {409, 422}
     return {
-        str(status): {"description": SAID[status], "content": {PROBLEM: {"schema": problem}}}
+        str(status): {
+            "description": SAID[status],
+            **({"content": {PROBLEM: {"schema": problem}}} if status >= 400 else {}),
+        }
         for status in sorted(found - {endpoint.status})
     }
 

@@ -122,9 +122,9 @@ def _redirected(error: Conflict, query: OnDuplicate) -> Outcome:
 
 
 ENDPOINTS = (
-    Endpoint("GET", LIST, "patient-list", listed, answers=Page),
-    Endpoint("POST", LIST, "patient-create", added, answers=PatientView, status=201, replays=True),
+    Endpoint("GET", LIST, "patient-list", listed, answers=Page, refuses=(410,)),
+    Endpoint("POST", LIST, "patient-create", added, answers=PatientView, status=201, replays=True, refuses=(303,)),
     Endpoint("GET", f"{LIST}/{{id}}", "patient-read", shown, answers=PatientView),
-    Endpoint("PUT", f"{LIST}/{{id}}", "patient-update", changed, answers=PatientView),
+    Endpoint("PUT", f"{LIST}/{{id}}", "patient-update", changed, answers=PatientView, refuses=(303,)),
     Endpoint("DELETE", f"{LIST}/{{id}}", "patient-delete", removed, status=204),
 )

@@ -28,6 +28,7 @@ from domain.clinic.telling import Telling
 from domain.clinic.webhooks import Calls
 from domain.grants import GrantBook
 from domain.interactions.parts import Parts
+from domain.operations.summary import SummaryRecords
 from domain.vouchers import Vouchers
 
 Resolve = Callable[[Caller], Awaitable[Caller]]
@@ -81,4 +82,5 @@ class Service(NamedTuple):
     inquiries: InquiryRecords
     calls: Calls
     listeners: Listeners
+    summaries: SummaryRecords
     gateway: Gateway | None = None
