@@ -75,6 +75,8 @@ _OTHERS = (
     "2026-11-02",
     "Practitioner/d1",
     "https://example.org/1",
+    "01a1fa33-4fb8-8123-8abc-0123456789ab",
+    "ana.lindqvist@example.org",
     "pat",
 )
 """Tried in turn where the pattern of a field refuses what its name suggests."""
