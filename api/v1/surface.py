@@ -124,6 +124,9 @@ class Surface:
                 if endpoint.replays:
                     return await replayed(self._service, endpoint, visit, given)
                 return await endpoint(self._service, visit, given)
+        except OverflowError:
+            # A date with an offset in the first or last hours of the calendar: valid as sent, not in UTC.
+            raise InvalidFields("A time lies outside of what can be kept") from None
         except TimeoutError as error:
             if endpoint.method != "GET":
                 raise OutcomeUnknown("The request took too long; it may or may not have been carried out") from error

@@ -221,3 +221,10 @@ async def test_a_download_is_a_page_for_who_sees_the_prescription_and_is_audited
         assert (await who.get(path)).status_code == status
     accesses = (await surgery.patient_.get("/audit", params={"patientId": surgery.patient, "limit": 100})).json()
     assert "prescription-download" in {each["interaction"] for each in accesses["items"]}
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_at_the_ends_of_the_calendar_is_refused(surgery: Surgery, moment: str) -> None:
+    assert (await surgery.doctor_.get("/prescriptions", params={"from": moment})).status_code == 422
+    body = surgery.prescription(dateIssued=moment)
+    assert (await surgery.doctor_.post("/prescriptions", json=body)).status_code == 422
