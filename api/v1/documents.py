@@ -281,10 +281,17 @@ def _key(visit: Visit) -> ResourceKey:
 ENDPOINTS = (
     Endpoint("GET", "/patients/{id}/documents", "document-list", listed, answers=DocumentsView),
     Endpoint(
-        "POST", "/patients/{id}/documents", "document-create", put, answers=DocumentView, status=201, streams=True
+        "POST",
+        "/patients/{id}/documents",
+        "document-create",
+        put,
+        answers=DocumentView,
+        status=201,
+        streams=True,
+        also=(200,),
     ),
     Endpoint("GET", "/documents/{id}", "document-read", shown, answers=DocumentView),
     Endpoint("GET", "/documents/{id}/history", "document-history", history, answers=DocumentsView),
-    Endpoint("PUT", "/documents/{id}", "document-update", replaced, answers=DocumentView, streams=True),
+    Endpoint("PUT", "/documents/{id}", "document-update", replaced, answers=DocumentView, streams=True, also=(201,)),
     Endpoint("DELETE", "/documents/{id}", "document-delete", withdrawn, status=204),
 )

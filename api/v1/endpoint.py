@@ -136,6 +136,7 @@ class _Row(NamedTuple):
     replays: bool = False
     refuses: tuple[int, ...] = ()
     takes: str | None = None
+    also: tuple[int, ...] = ()
 
 
 class Endpoint(_Row):
@@ -143,7 +144,7 @@ class Endpoint(_Row):
     `View` it shows with `status`. `public` needs no token, and looks at one that is there only if it is `optional`.
     `streams` leaves reading the body to the handler (`visit.receive`). `replays` answers a repeated Idempotency-Key with
     the first result. `refuses` are statuses it answers besides those that follow from all this, `takes` is the media type of
-    a body that is streamed: both for the documentation."""
+    a body that is streamed, `also` other statuses of success with the same view: all for the documentation."""
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

@@ -79,7 +79,10 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any], components: Mapping[
         "operationId": f"{endpoint.method.lower()} {endpoint.path}",
         "tags": [endpoint.path.split("/")[1]],
         "parameters": [*_in_path(endpoint), *_in_query(endpoint), *_in_headers(endpoint)],
-        "responses": {str(endpoint.status): answer, **_refusals(endpoint, schemas[Problem])},
+        "responses": {
+            **{str(status): answer for status in (endpoint.status, *endpoint.also)},
+            **_refusals(endpoint, schemas[Problem]),
+        },
     }
     if endpoint.public:
         operation["security"] = []

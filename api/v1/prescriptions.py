@@ -251,6 +251,6 @@ ENDPOINTS = (
         refuses=(404, 410),
     ),
     Endpoint("GET", _ONE, "prescription-read", shown, answers=PrescriptionView),
-    Endpoint("PUT", _ONE, "prescription-update", amended, answers=CheckedView),
+    Endpoint("PUT", _ONE, "prescription-update", amended, answers=CheckedView, also=(201,)),
     Endpoint("DELETE", _ONE, "prescription-stop", stopped, status=204),
 )

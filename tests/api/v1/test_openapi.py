@@ -44,3 +44,9 @@ def test_every_endpoint_says_what_it_does_and_what_it_refuses(endpoint: Endpoint
 
 def test_every_status_a_failure_can_have_is_explained() -> None:
     assert set(HTTP_STATUS.values()) <= set(SAID)
+
+
+def test_a_second_status_of_success_has_the_same_answer() -> None:
+    (endpoint,) = [each for each in TABLE if (each.method, each.path) == ("PUT", "/prescriptions/{id}")]
+    described = operation(endpoint)["responses"]
+    assert described["200"] == described["201"]
