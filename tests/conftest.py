@@ -19,6 +19,7 @@ import uvloop
 from pymongo import MongoClient
 
 from storage.embedded import EmbeddedMongo
+from tests.databases import Databases
 from tests.witness import leaked, shapes_of
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -102,13 +103,17 @@ def mongo_admin(embedded_mongo: EmbeddedMongo) -> Iterator[MongoClient[dict[str,
         yield client
 
 
+@pytest.fixture(scope="session")
+def databases(mongo_admin: MongoClient[dict[str, Any]]) -> Databases:
+    """All of this process."""
+    return Databases(mongo_admin)
+
+
 @pytest.fixture
-def database(mongo_admin: MongoClient[dict[str, Any]]) -> Iterator[str]:
-    """A fresh database name; it and its key vault (`<name>_keys`) are dropped after the test."""
-    name = f"test_{secrets.token_hex(6)}"
-    yield name
-    for dropped in (name, f"{name}_keys"):
-        mongo_admin.drop_database(dropped)
+def database(databases: Databases) -> Iterator[str]:
+    """The name of an empty database; it and its key vault (`<name>_keys`) are emptied or dropped after the test."""
+    with databases.one() as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
