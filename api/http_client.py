@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import Mapping
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
+
+from api.trust import trusted
 
 _TARGET = re.compile(r"/[!-~]*")
 _FIELD = re.compile(r"[!-~]+: [\x20-\x7e]*")
@@ -211,7 +212,7 @@ class Client:
         if url.scheme not in ("http", "https") or url.hostname is None:
             raise HttpError("The base must be an http or https URL")
         self._host, self._port = url.hostname, url.port or (443 if url.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._tls = trusted() if url.scheme == "https" else None
         self._prefix = url.path.rstrip("/")
         self._fields = _fields({"Host": url.netloc.rpartition("@")[2], **(headers or {})})
         self._seconds = seconds

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from api.http_client import Connection, HttpError
 from api.oauth.key_sets import is_public_address
+from api.trust import trusted
 from domain.clients import is_public_https
 from domain.clinic.notice_ports import Webhook, Webhooks
 from domain.clinic.webhooks import signature
@@ -79,7 +80,7 @@ class WebhookSender:
         self._webhooks = webhooks
         self._hosts = AllowedHosts(hosts, resolve)
         self._clock = clock
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or trusted()
 
     def objection_to(self, url: str) -> str | None:
         """See `domain.clinic.webhooks.Calls.objection_to`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from domain.audit import READ_ONLY
@@ -13,6 +14,7 @@ from fhir_mapping.search_parameters import parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 
 
+@cache
 def capabilities() -> Capabilities:
     """What this release can do, from the tables it is made of."""
     parameters = {

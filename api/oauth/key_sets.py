@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from api.oauth.fetching import FetchFailed, fetch
+from api.trust import trusted
 from domain.clients import Client, is_public_https
 
 Keys: TypeAlias = Sequence[Mapping[str, Any]]
@@ -51,7 +52,7 @@ class KeySets:
     ) -> None:
         self._resolve = resolve or _addresses
         self._allowed = allowed or is_public_address
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or trusted()
         self._clock = clock
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._fetching: dict[str, asyncio.Task[Keys]] = {}

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TypeVar
 
 from pwdlib import PasswordHash
@@ -42,7 +43,7 @@ class ArgonPasswords:
         self._turns = asyncio.Semaphore(workers + 1)
         self._longest = longest_queue
         self._waiting = 0
-        self._nobody = self._hashes.hash("nobody has this password")
+        self._nobody = _nobodys(MEMORY_KIB, PASSES)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -78,6 +79,12 @@ class ArgonPasswords:
 
     async def _aside(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+@cache
+def _nobodys(memory_kib: int, passes: int) -> str:
+    """What the password of somebody unknown is compared with, at the costs of all others. There before the first is."""
+    return Argon2Hasher(time_cost=passes, memory_cost=memory_kib, parallelism=1).hash("nobody has this password")
 
 
 def _normal(password: str) -> str:
