@@ -25,7 +25,7 @@ from api.tokens import mint
 from storage.embedded import EmbeddedMongo
 
 PROJECT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 60.0
+READY_SECONDS = 240.0
 
 
 def free_port() -> int:
@@ -145,7 +145,7 @@ def connection(base: str, headers: Mapping[str, str] | None = None) -> httpx.Asy
     return httpx.AsyncClient(base_url=base, headers=headers, timeout=30, trust_env=False, verify=False)
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"

@@ -24,7 +24,7 @@ from pymongo import MongoClient
 from tests import s3_servers
 from tests.journeys.conftest import Serve
 from tests.journeys.evidence import Admin
-from tests.journeys.office import LONGEST_SECONDS, MB, Office, files, office, timed
+from tests.journeys.office import LONGEST_SECONDS, MB, Office, files, office, told
 from tests.journeys.processes import Served, wait_for
 from tests.s3_faults import FaultyProxy, faulty, reset
 from tests.small_disks import small_disk
@@ -92,10 +92,9 @@ async def started(here: Office, size: int = 2 * MB) -> Upload:
     return upload
 
 
-def require_said(answer: httpx.Response, seconds: float) -> None:
+def require_said(answer: httpx.Response) -> None:
     assert answer.status_code in (503, 507), answer.text
     assert answer.headers["content-type"].startswith("application/problem+json")
-    assert seconds < LONGEST_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +138,11 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_part_goes_on_from_there
 
 
 async def arrived(upload: Upload, at: int) -> None:
-    async with asyncio.timeout(LONGEST_SECONDS):
+    async def seen() -> None:
         while await upload.offset() == at:
             await asyncio.sleep(0.05)
+
+    await told(asyncio.wait_for(seen(), 4 * LONGEST_SECONDS))
 
 
 async def test_a_disk_that_is_full_in_a_part_keeps_what_was_there(
@@ -152,7 +153,7 @@ async def test_a_disk_that_is_full_in_a_part_keeps_what_was_there(
         at = await upload.offset()
         fill(filler, leave=MB // 2)
         async with here.others_unaffected():
-            require_said(*await timed(upload.append(at)))
+            require_said(await told(upload.append(at)))
         assert await upload.offset() == at
         filler.unlink()
         await upload.go_on()
@@ -167,7 +168,7 @@ async def test_a_disk_that_is_full_when_the_parts_are_joined_leaves_the_last_byt
         at = await upload.offset()
         fill(filler, leave=len(upload.content) + MB // 4)  # the rest fits, the whole beside it does not
         async with here.others_unaffected():
-            require_said(*await timed(upload.append(at)))
+            require_said(await told(upload.append(at)))
         assert await upload.offset() == len(upload.content) - 1
         assert here.published() == before
         filler.unlink()
@@ -211,7 +212,7 @@ async def test_a_bucket_that_fails_in_a_part_keeps_what_was_there(
             at = await upload.offset()
             proxy.break_(fault)
             async with here.others_unaffected():
-                require_said(*await timed(upload.append(at)))
+                require_said(await told(upload.append(at)))
             assert await upload.offset() == at
             proxy.mend()
             uploads.append(upload)
@@ -242,16 +243,11 @@ async def test_without_a_database_a_part_is_refused_in_time_and_kept_when_it_is_
             at = await whole.offset()
             reader, writer, rest = await broken.half(at)
             async with frozen(mongod):
-                sent = asyncio.create_task(timed(whole.append(at)))
-                began = time.monotonic()
+                sent = asyncio.create_task(told(whole.append(at)))
                 writer.write(rest)
-                status = await reader.readline()
+                status = await told(reader.readline())
                 assert b" 503 " in status, status
-                print(f"in the middle: {time.monotonic() - began:.1f} s")
-                assert time.monotonic() - began < LONGEST_SECONDS
-                answer, seconds = await sent
-                print(f"at the beginning: {seconds:.1f} s")
-                require_said(answer, seconds)
+                require_said(await sent)
             writer.close()
             for upload in (whole, broken):
                 assert await upload.offset() >= at

@@ -21,7 +21,7 @@ import pytest
 from api.running import running_server
 
 PROJECT = Path(__file__).resolve().parents[3]
-READY_SECONDS = 60
+READY_SECONDS = 240
 
 
 class Served:
@@ -79,7 +79,7 @@ class Served:
         return next(pid for pid in self.processes() if name in Path(f"/proc/{pid}/comm").read_text())
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
