@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/medicationrequest.html
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
@@ -106,6 +107,10 @@ class PrescriptionRecords(Protocol):
 
     def issue(self, warned: Warned, now: datetime) -> FhirJson:
         """The DetectedIssue of an alert; with an override, its mitigation."""
+        ...
+
+    def labelled(self, content: FhirJson, labels: Sequence[str]) -> FhirJson:
+        """The same with these security labels (`system|code`)."""
         ...
 
     def replacing(self, content: FhirJson, prior: ResourceKey) -> FhirJson:

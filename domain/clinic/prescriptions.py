@@ -201,7 +201,11 @@ async def _written(
     content = using.records.warned(draft.content, tuple(key for key, _ in issues))
     change, answer = _changed(parts, occasion, draft.key, content, draft.base)
     now = parts.clock()
-    others = [_changed(parts, occasion, key, using.records.issue(each, now), None)[0] for key, each in issues]
+    others = []
+    for issue, each in issues:
+        labels = (*parts.describe.sensitivity(content, KIND), *await _labels(parts, each.alert))
+        made = using.records.labelled(using.records.issue(each, now), labels)
+        others.append(_changed(parts, occasion, issue, made, None)[0])
     if draft.prior is not None:
         claims.append(await supply_claim(parts, draft.prior.head.key))
         others.append(await _stopped(parts, using, occasion, draft.prior))
@@ -226,6 +230,12 @@ def _require_reasons(check: Check, reasons: Mapping[str, Override]) -> None:
 
 def _warned(alert: Alert, draft: _Draft, form: PrescriptionForm, reasons: Mapping[str, Override]) -> Warned:
     return Warned(alert, draft.key, form.patient_id, form.doctor, reasons.get(alert.id))
+
+
+async def _labels(parts: Parts, alert: Alert) -> tuple[str, ...]:
+    """The labels of what an alert is about: it names it, so it is as closed as that."""
+    keys = [ResourceKey(*each.split("/", 1)) for each in alert.references if each is not None]
+    return tuple(label for one in await parts.store.newest_of(keys) if one is not None for label in one.head.labels)
 
 
 async def _stopped(parts: Parts, using: Prescribing, occasion: Occasion, prior: Stored) -> Change:

@@ -104,3 +104,12 @@ def telecom_of(points: Sequence[Mapping[str, Any]] | None, system: str) -> str |
     current = (each for each in points or () if each.get("system") == system and each.get("use") != "old")
     value: str | None = next((each.get("value") for each in current), None)
     return value
+
+
+def labelled(content: FhirJson, labels: Sequence[str]) -> FhirJson:
+    """The resource with these security labels (`system|code`) besides its own."""
+    given = content.get("meta", {}).get("security", [])
+    known = {f"{each.get('system', '')}|{each.get('code')}" for each in given}
+    pairs = (each.split("|", 1) for each in dict.fromkeys(labels) if each not in known)
+    added = [{"system": system, "code": code} if system else {"code": code} for system, code in pairs]
+    return {**content, "meta": {**content.get("meta", {}), "security": [*given, *added]}} if added else content

@@ -12,7 +12,19 @@ from typing import NamedTuple
 
 from domain.clinic.medical_record_cards import KIND, LINKS, Finding, Part, RecordCard, RecordForm, Wanted
 from domain.identity import FhirJson, ResourceKey
-from fhir_mapping.friendly.elements import LOINC, concept, first, instant, moment, named, put, reference, text_of, to
+from fhir_mapping.friendly.elements import (
+    LOINC,
+    concept,
+    first,
+    instant,
+    labelled,
+    moment,
+    named,
+    put,
+    reference,
+    text_of,
+    to,
+)
 from fhir_mapping.friendly.prose import items, narrative, prose
 from fhir_mapping.search_values.escaping import escape
 
@@ -73,12 +85,7 @@ class MedicalRecords:
                 made.append({**section, "text": items([each.finding.text for each in mine if each.finding.text])})
         content = dict(content)
         put(content, "section", [*made, *content.get("section", ())])
-        given = content.get("meta", {}).get("security", [])
-        known = {f"{each.get('system', '')}|{each.get('code')}" for each in given}
-        added = [dict(zip(("system", "code"), each.split("|", 1), strict=True)) for each in labels if each not in known]
-        if added:
-            content["meta"] = {**content.get("meta", {}), "security": [*given, *added]}
-        return content
+        return labelled(content, labels)
 
     def from_fhir(self, content: FhirJson, *, version: int, updated: datetime) -> RecordCard:
         """See `MedicalRecords.from_fhir`."""

@@ -7,14 +7,14 @@ https://hl7.org/fhir/R4/detectedissue.html. The appointment it comes from is sup
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from domain.clinic.drug_interactions import Alert, Medication
 from domain.clinic.prescription_cards import KIND, PrescriptionCard, PrescriptionForm, Status, Warned
 from domain.identity import FhirJson, ResourceKey
-from fhir_mapping.friendly.elements import concept, instant, moment, named, put, reference, text_of, to
+from fhir_mapping.friendly.elements import concept, instant, labelled, moment, named, put, reference, text_of, to
 from fhir_mapping.friendly.medications import concept_of, medication_of
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -147,6 +147,10 @@ class Prescriptions:
         found = (each for each in identifiers if isinstance(each, dict) and each.get("system") == ALERT)
         value = next(found, {}).get("value")
         return value if isinstance(value, str) else None
+
+    def labelled(self, content: FhirJson, labels: Sequence[str]) -> FhirJson:
+        """See `PrescriptionRecords.labelled`."""
+        return labelled(content, labels)
 
     def replacing(self, content: FhirJson, prior: ResourceKey) -> FhirJson:
         """See `PrescriptionRecords.replacing`."""

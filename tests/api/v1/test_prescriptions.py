@@ -228,3 +228,17 @@ async def test_a_time_at_the_ends_of_the_calendar_is_refused(surgery: Surgery, m
     assert (await surgery.doctor_.get("/prescriptions", params={"from": moment})).status_code == 422
     body = surgery.prescription(dateIssued=moment)
     assert (await surgery.doctor_.post("/prescriptions", json=body)).status_code == 422
+
+
+async def test_an_alert_is_as_closed_as_what_it_names(fresh: Surgery) -> None:
+    taken = await fresh.prescribe(medication=CLARITHROMYCIN)
+    path = f"/fhir/MedicationRequest/{taken['id']}"
+    confidential = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+    stored = (await fresh.admin.get(path)).json()
+    stored["meta"]["security"] = [{"system": confidential, "code": "R"}]
+    assert (await fresh.admin.put(path, json=stored)).status_code == 200
+    refused = await fresh.doctor_.post("/prescriptions", json=fresh.prescription(medication=SIMVASTATIN))
+    reason = {"alertId": refused.json()["alerts"][0]["id"], "reasonCode": "MONITORED"}
+    made = await fresh.prescribe(medication=SIMVASTATIN, overrides=[reason])
+    issue = await fresh.fhir(f"DetectedIssue/{made['issueIds'][0]}")
+    assert [each["code"] for each in issue["meta"]["security"]] == ["R"]
