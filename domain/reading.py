@@ -49,6 +49,14 @@ class ReadContent(Protocol):
         """The resources of this server that a resource points at by one of these inclusions, each once, in order."""
         ...
 
+    def canonicals(self, content: bytes, wanted: Sequence[Inclusion]) -> list[str]:
+        """The canonical URLs (`url` or `url|version`) that a resource names by one of these inclusions, each once."""
+        ...
+
+    def canonical_url(self, content: bytes) -> str | None:
+        """What the resource calls itself."""
+        ...
+
     def codes(self, content: bytes, wanted: CodesOf) -> CodeSet:
         """The codes a ValueSet or CodeSystem defines for a condition.
 

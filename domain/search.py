@@ -188,11 +188,12 @@ class Linked(msgspec.Struct, frozen=True, tag=True):
     """A chain: resources whose reference `parameter` points at one that satisfies one of `targets` (one per type).
 
     https://hl7.org/fhir/R4/search.html#chaining. Solved before the query itself by asking for `targets` first; what they
-    select becomes terms of the form `ref`.
+    select becomes terms of the form `ref`. `by_url`: the reference names its targets by canonical URL.
     """
 
     parameter: str
     targets: tuple[SearchQuery, ...]
+    by_url: bool = False
 
 
 class Having(msgspec.Struct, frozen=True, tag=True):
@@ -206,6 +207,7 @@ class Having(msgspec.Struct, frozen=True, tag=True):
     parameter: str
     source: SearchQuery
     owned: IndexTerm | None = None
+    by_url: bool = False
 
 
 class Listed(msgspec.Struct, frozen=True, tag=True):
@@ -261,7 +263,8 @@ class Inclusion(msgspec.Struct, frozen=True):
     """`_include` or (`reverse`) `_revinclude`: https://hl7.org/fhir/R4/search.html#revinclude
 
     Follow the references `parameters` of resources of type `source` (`None`: every reference parameter, of every type)
-    to resources of type `target` (`None`: any). `iterate` follows them from included resources too.
+    to resources of type `target` (`None`: any). `iterate` follows them from included resources too. `by_url` are the types
+    that they may name by canonical URL.
     """
 
     source: str | None
@@ -269,6 +272,7 @@ class Inclusion(msgspec.Struct, frozen=True):
     target: str | None = None
     reverse: bool = False
     iterate: bool = False
+    by_url: tuple[str, ...] = ()
 
 
 class ParsedSearch(msgspec.Struct, frozen=True):

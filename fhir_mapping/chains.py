@@ -14,7 +14,7 @@ from typing import TypeAlias
 from domain.errors import InvalidRequest, TooCostly
 from domain.search import Condition, Having, IndexTerm, Linked, SearchQuery, term
 from fhir_mapping.compartments import owning_parameter
-from fhir_mapping.inclusions import Known
+from fhir_mapping.inclusions import Known, is_by_url
 from fhir_mapping.search_names import Unknown, parse_name, shown
 from fhir_mapping.search_parameters import SearchParameter
 from fhir_mapping.search_values.forms import PRESENT
@@ -59,7 +59,7 @@ def linked(
             refused.append(problem)
     if not queries:
         raise refused[0] if refused else Unknown(f"Nothing '{code}' points at has the parameter '{shown(chain)}'")
-    return Linked(code, tuple(queries))
+    return Linked(code, tuple(queries), is_by_url(parameter))
 
 
 def having(parse: Parse, known: Known, resource_type: str, name: str, value: str, hops: int) -> Having:
@@ -81,7 +81,7 @@ def having(parse: Parse, known: Known, resource_type: str, name: str, value: str
     if resource_type not in parameter.targets:
         raise InvalidRequest(f"'{code}' of {source} cannot point at a {resource_type}", expression="_has")
     query = SearchQuery(source, (parse(source, rest, value, hops - 1),), total="none")
-    return Having(code, query, _owned(parameter, resource_type))
+    return Having(code, query, _owned(parameter, resource_type), is_by_url(parameter))
 
 
 def _owned(parameter: SearchParameter, resource_type: str) -> IndexTerm | None:

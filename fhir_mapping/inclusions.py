@@ -12,11 +12,12 @@ from typing import TypeAlias
 from domain.errors import InvalidRequest, TooCostly
 from domain.search import Inclusion
 from fhir_mapping.search_names import shown
-from fhir_mapping.search_parameters import SearchParameter
+from fhir_mapping.search_parameters import SearchParameter, parameters_of
 from fhir_mapping.tables import RESOURCE_TYPES
 
 NAMES = frozenset({"_include", "_include:iterate", "_revinclude", "_revinclude:iterate"})
 MAX_INCLUSIONS = 30
+_BY_URL = frozenset({"canonical", "uri", "Attachment"})
 
 Known: TypeAlias = Callable[[str], Mapping[str, SearchParameter]]
 """The parameters of a type by code."""
@@ -51,7 +52,15 @@ def inclusion(known: Known, name: str, value: str) -> Inclusion:
     targets = {name for parameter in parameters for name in parameter.targets}
     if target and target not in targets:
         raise InvalidRequest(f"'{wanted}' of {source} cannot point at '{shown(target)}'", code="value", expression=code)
-    return Inclusion(source, tuple(p.code for p in parameters), target or None, reverse=reverse, iterate=iterate)
+    by_url = {name for parameter in parameters for name in named_by_url(parameter) if target in ("", name)}
+    return Inclusion(
+        source,
+        tuple(p.code for p in parameters),
+        target or None,
+        reverse=reverse,
+        iterate=iterate,
+        by_url=tuple(sorted(by_url)),
+    )
 
 
 def require_few(inclusions: list[Inclusion]) -> None:
@@ -66,6 +75,17 @@ def _references(known: Mapping[str, SearchParameter], wanted: str) -> list[Searc
 
 
 def can_include(parameter: SearchParameter) -> bool:
-    """Whether it names resources by a place on this server; canonical references name them by URL."""
-    by_url_only = bool(parameter.types) and parameter.types <= {"canonical", "uri", "Attachment"}
-    return parameter.kind == "reference" and not by_url_only
+    """Whether it names resources that can be here: by a place on this server, or by a URL that a type of them has."""
+    if parameter.kind != "reference":
+        return False
+    return not is_by_url(parameter) or bool(named_by_url(parameter))
+
+
+def is_by_url(parameter: SearchParameter) -> bool:
+    """Whether it names resources by canonical URL. https://hl7.org/fhir/R4/references.html#canonical"""
+    return parameter.kind == "reference" and bool(parameter.types) and parameter.types <= _BY_URL
+
+
+def named_by_url(parameter: SearchParameter) -> list[str]:
+    """The types that it names by canonical URL: those that can be found by one."""
+    return [name for name in parameter.targets if "url" in parameters_of(name)] if is_by_url(parameter) else []

@@ -50,6 +50,22 @@ class ContentReading:
                 found[key] = None
         return list(found)
 
+    def canonicals(self, content: bytes, wanted: Sequence[Inclusion]) -> list[str]:
+        """See `domain.ports.ReadContent.canonicals`."""
+        resource: FhirJson = _decode(content)
+        named = {code for each in wanted for code in each.parameters or ()}
+        texts = (
+            value
+            for codes, value in self._references(resource["resourceType"]).values(resource)
+            if isinstance(value, str) and not named.isdisjoint(codes)
+        )
+        return [text for text in dict.fromkeys(texts) if not text.startswith("#") and self._key(text) is None]
+
+    def canonical_url(self, content: bytes) -> str | None:
+        """See `domain.ports.ReadContent.canonical_url`."""
+        url: str | None = _decode(content).get("url")
+        return url
+
     def _references(self, resource_type: str) -> Plan[str]:
         """Reads the references of a type; a reader is the code of a parameter that leads there."""
         if self._generation != self._custom.generation:

@@ -14,6 +14,7 @@ from domain import access
 from domain.access import Caller
 from domain.errors import DomainError
 from domain.identity import ResourceKey
+from domain.interactions.by_url import named_by
 from domain.interactions.pacing import Pace, side_by_side
 from domain.interactions.parts import Parts
 from domain.revision import Head, Stored
@@ -70,8 +71,9 @@ async def _one_round(
     """What the frontier points at, and what points at it, beyond what was `seen`; and whether `room` was too small."""
     keys = await _pointed_at(parts, frontier, [each for each in wanted if not each.reverse])
     queries = [_by_id(name, ids[: room + 1]) for name, ids in _by_type(key for key in keys if key not in seen)]
+    queries += _named(parts, frontier, [each for each in wanted if not each.reverse and each.by_url])
     direct = len(queries)
-    queries += [query for each in wanted if each.reverse and (query := _pointing(each, frontier)) is not None]
+    queries += [query for each in wanted if each.reverse and (query := _pointing(parts, each, frontier)) is not None]
     allowed = [access.narrow(caller, query) for query in queries if caller.may("s", query.type)]
     # What is pointed at is read, not searched for.
     allowed += [
@@ -113,10 +115,26 @@ def _by_id(resource_type: str, ids: Sequence[str]) -> SearchQuery:
     return SearchQuery(resource_type, (IdIn(tuple(ids)),))
 
 
-def _pointing(inclusion: Inclusion, frontier: Sequence[Entry]) -> SearchQuery | None:
+def _named(parts: Parts, frontier: Sequence[Entry], wanted: Sequence[Inclusion]) -> list[SearchQuery]:
+    """The searches for what the frontier names by canonical URL."""
+    texts: dict[str, dict[str, None]] = {}
+    for each in wanted:
+        for entry in frontier:
+            if entry.head.key.type == each.source and isinstance(entry.content, bytes):
+                named = dict.fromkeys(parts.reading.canonicals(entry.content, [each]))
+                for name in each.by_url if named else ():
+                    texts.setdefault(name, {}).update(named)
+    return [named_by(name, list(named)) for name, named in texts.items()]
+
+
+def _pointing(parts: Parts, inclusion: Inclusion, frontier: Sequence[Entry]) -> SearchQuery | None:
     """The search for what points at the frontier by the parameters of a `_revinclude`."""
-    keys = [entry.head.key for entry in frontier if inclusion.target in (None, entry.head.key.type)]
-    terms = [reference_term(code, key) for code in inclusion.parameters or () for key in keys]
+    names = [str(entry.head.key) for entry in frontier if inclusion.target in (None, entry.head.key.type)]
+    for entry in frontier:
+        if entry.head.key.type in inclusion.by_url and isinstance(entry.content, bytes):
+            url = parts.reading.canonical_url(entry.content)
+            names += [url] if url is not None else []
+    terms = [reference_term(code, name) for code in inclusion.parameters or () for name in names]
     if not terms or inclusion.source is None:
         return None
     return SearchQuery(inclusion.source, (AnyTerm(tuple(terms)),))

@@ -18,6 +18,7 @@ from domain import access
 from domain.access import Caller
 from domain.candidates import MAX_OPENED, needs_opening
 from domain.errors import TooCostly
+from domain.interactions.by_url import named_by, names_of
 from domain.interactions.code_sets import codes_in
 from domain.interactions.pacing import side_by_side
 from domain.interactions.parts import Parts
@@ -95,6 +96,9 @@ async def _linked(parts: Parts, caller: Caller, link: Linked) -> Condition:
         types = [target.type for target in link.targets]
         raise access.refusal(caller, "s", types, f"to search what '{link.parameter}' points at")
     solved = await side_by_side(lambda query: solve_links(parts, caller, query), queries, at_once=8)
+    if link.by_url:
+        names = await names_of(parts, solved, link.parameter)
+        return AnyTerm(tuple(reference_term(link.parameter, name) for name in names), rank=4)
     keys = await parts.store.keys(solved, limit=CHAIN_LIMIT + 1)
     if len(keys) > CHAIN_LIMIT:
         raise _too_many(link.parameter, CHAIN_LIMIT)
@@ -116,21 +120,26 @@ async def _pointed_at(parts: Parts, caller: Caller, outer: SearchQuery, having: 
         page = await parts.store.find(msgspec.structs.replace(source, count=most, total="none"))
         stored = page.matches
         if page.next is not None:
-            return await _pointed_at_by_many(parts, outer, source, having.parameter)
+            return await _pointed_at_by_many(parts, outer, source, having)
     wanted = Inclusion(source.type, (having.parameter,), outer.type)
+    urls: dict[str, None] = {}
     for content in await parts.store.open(stored):
         if isinstance(content, bytes):
             found.update((key.id, None) for key in parts.reading.references(content, [wanted]))
+            urls.update(dict.fromkeys(parts.reading.canonicals(content, [wanted]) if having.by_url else ()))
+    if urls:
+        keys = await parts.store.keys([named_by(outer.type, list(urls))], limit=CHAIN_LIMIT + 1)
+        found.update((key.id, None) for key in keys)
     if len(found) > CHAIN_LIMIT:
         raise _too_many("_has", CHAIN_LIMIT)
     return tuple(found)
 
 
-async def _pointed_at_by_many(parts: Parts, outer: SearchQuery, source: SearchQuery, parameter: str) -> tuple[str, ...]:
+async def _pointed_at_by_many(parts: Parts, outer: SearchQuery, source: SearchQuery, having: Having) -> tuple[str, ...]:
     """What more resources than are opened point at: of what else is asked for, whatever one of them has a reference to."""
-    if needs_opening(source):
-        raise _too_many("_has", MAX_OPENED)
-    found = await parts.store.pointed_at(outer, source, parameter, limit=CHAIN_LIMIT + 1)
+    if needs_opening(source) or having.by_url:
+        raise _too_many("_has", OPENED_LIMIT if having.by_url else MAX_OPENED)
+    found = await parts.store.pointed_at(outer, source, having.parameter, limit=CHAIN_LIMIT + 1)
     if len(found) > CHAIN_LIMIT:
         raise _too_many("_has", CHAIN_LIMIT)
     return tuple(found)
