@@ -14,6 +14,7 @@ from typing import NamedTuple
 from api.background import repeated
 from api.document_tools import document_tools
 from api.identifiers import new_id
+from api.listening import Heard, Listening
 from api.outside import carriers_of, mail_and_pages, ways_of
 from api.settings import Settings, UnusableSettings
 from api.signatures import Signatures
@@ -22,7 +23,6 @@ from domain.accounts.alerting import tell
 from domain.accounts.erasing import forget_patient
 from domain.accounts.people import People
 from domain.audit import AuditEntry
-from domain.candidates import candidates_of, needs_opening
 from domain.clinic.telling import Telling
 from domain.errors import Unavailable
 from domain.interactions.links import solve_links
@@ -53,7 +53,7 @@ from storage.mongo.cds_feedback import MongoFeedbackBook
 from storage.mongo.clients import MongoClients
 from storage.mongo.drug_tables import MongoDrugTables
 from storage.mongo.erasure import erase_patient
-from storage.mongo.explaining import Explained, explain
+from storage.mongo.explaining import Step, explain
 from storage.mongo.findings import Finding
 from storage.mongo.indexes import create_collections
 from storage.mongo.jobs import MongoJobs
@@ -261,14 +261,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> tuple[Explained, bool]:
-    """How the database answers a search, and whether its matches have to be opened to decide or to sort."""
+async def explained(opened: Opened, resource_type: str, pairs: Sequence[tuple[str, str]]) -> list[Step]:
+    """How the database answers a search: each search that chains and `_has` ask first, and the search itself, last."""
     caller = Caller("cli", "chartvault-cli", "explain", parse_scopes("system/*.rs"))
     asked = opened.parts.search.parse(resource_type, pairs, strict=True).query
-    query = await solve_links(opened.parts, caller, asked)
-    opening = needs_opening(query)
-    tokens = opened.keyring.service.tokens
-    return await explain(opened.database, tokens, candidates_of(query) if opening else query), opening
+    store = Listening(opened.parts.store)
+    query = await solve_links(opened.parts._replace(store=store), caller, asked)
+    heard = [*store.heard, Heard("page", query)]
+    return [await explain(opened.database, opened.keyring.service.tokens, each.query, each.wanted) for each in heard]
 
 
 def findings(opened: Opened, progress: Progress) -> AsyncIterator[Finding]:

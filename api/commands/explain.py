@@ -18,7 +18,8 @@ def explain(
 ) -> None:
     """Run a search and print its index, its plan, and what was examined and returned.
 
-    Chains are solved first. Where an index cannot decide or order, the candidates it gives are explained.
+    What chains and _has ask first comes first, each as a search of its own.
+    Where an index cannot decide or order, the candidates it gives are explained.
     """
     uvloop.run(_explain(search, data_dir))
 
@@ -29,10 +30,13 @@ async def _explain(search: str, data_dir: DataDir) -> None:
     resource_type, _, query = search.partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
     async with operating(data_dir) as opened:
-        found, opening = await explained(opened, resource_type, pairs)
-    typer.echo(f"index      {found.lead}")
-    typer.echo(f"plan       {' < '.join(found.stages)}")
-    typer.echo(f"examined   {found.documents_examined:,} documents, {found.keys_examined:,} keys")
-    typer.echo(f"returned   {found.returned:,}, in {found.milliseconds} ms")
-    if opening:
-        typer.echo("opened     every candidate, to decide or to sort")
+        steps = await explained(opened, resource_type, pairs)
+    for number, step in enumerate(steps, 1):
+        if len(steps) > 1:
+            typer.echo(f"{number}          {step.type}")
+        typer.echo(f"index      {step.lead}")
+        typer.echo(f"plan       {' < '.join(step.stages)}")
+        typer.echo(f"examined   {step.documents_examined:,} documents, {step.keys_examined:,} keys")
+        typer.echo(f"returned   {step.returned:,}, in {step.milliseconds} ms")
+        if step.opening:
+            typer.echo("opened     every candidate, to decide or to sort")

@@ -38,7 +38,7 @@ async def names_of(parts: Parts, queries: Sequence[SearchQuery], parameter: str)
     """How what the queries select may be pointed at: by place, and by URL. Raises `TooCostly` for more than `MOST_NAMED`."""
     found: list[str] = []
     for query in queries:
-        page = await parts.store.find(msgspec.structs.replace(query, count=MOST_NAMED, total="none"))
+        page = await parts.store.find(msgspec.structs.replace(query, count=MOST_NAMED, total="none", sort="place"))
         if page.next is not None:
             raise TooCostly(f"'{parameter}' leads through more than {MOST_NAMED} resources", expression=parameter)
         found += [str(one.head.key) for one in page.matches]

@@ -117,7 +117,7 @@ async def _pointed_at(parts: Parts, caller: Caller, outer: SearchQuery, having: 
         stored: Sequence[Stored] = owners.unowned
     else:
         most = MAX_OPENED if needs_opening(source) else OPENED_LIMIT
-        page = await parts.store.find(msgspec.structs.replace(source, count=most, total="none"))
+        page = await parts.store.find(msgspec.structs.replace(source, count=most, total="none", sort="place"))
         stored = page.matches
         if page.next is not None:
             return await _pointed_at_by_many(parts, outer, source, having)

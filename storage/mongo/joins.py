@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from domain.errors import Unavailable
 from domain.identity import ResourceKey
@@ -49,7 +51,7 @@ class Joins:
         if not queries:
             return []
         cursor = self._resources.find(
-            _any_of(queries, self._tokens),
+            any_of(queries, self._tokens),
             {"type": 1, "id": 1},
             limit=limit,
             batch_size=min(limit, BATCH),
@@ -60,15 +62,11 @@ class Joins:
 
     async def owners(self, query: SearchQuery, *, limit: int) -> Owners:
         """See `domain.ports.RevisionStore.owners`."""
-        match query.conditions:
-            case (OfPatients(None, terms),) if len(terms) <= MOST_WALKS:
-                return Owners(await self._walked(self._tokens.tokens(query.type, terms), limit), [])
-        selected = _selected(query, self._tokens)
-        grouped: list[dict[str, Any]] = [
-            {"$match": selected},
-            {"$group": {"_id": "$patient"}},
-            {"$limit": limit + 1},
-        ]
+        values = walked(query, self._tokens)
+        if values is not None:
+            return Owners(await self._walked(values, limit), [])
+        selected = selection(query, self._tokens)
+        grouped = [*owners_of(selected), {"$limit": limit + 1}]
         with translated("The search was not answered"):
             cursor = await self._resources.aggregate(grouped, maxTimeMS=self._search_ms)
             owners = [document["_id"] async for document in cursor]
@@ -84,11 +82,7 @@ class Joins:
         """Whose resources have one of these values: one index entry for each patient, and no document, is looked at."""
         owners: dict[str, None] = {}
         for value in values:
-            distinct: list[Document] = [
-                {"$match": {"scoped": value}},
-                {"$group": {"_id": "$patient"}},
-                {"$limit": limit},
-            ]
+            distinct = [*owners_of({"scoped": value}), {"$limit": limit}]
             with translated("The search was not answered"):
                 cursor = await self._resources.aggregate(
                     distinct, hint="scoped", batchSize=min(limit, BATCH), maxTimeMS=self._search_ms
@@ -101,7 +95,7 @@ class Joins:
         them, so that no resource is opened and no more than a chunk is held here."""
         until = time.monotonic() + self._search_ms / 1000
         cursor = self._resources.find(
-            _selected(outer, self._tokens), {"id": 1}, batch_size=CANDIDATES, max_time_ms=self._search_ms
+            selection(outer, self._tokens), {"id": 1}, batch_size=CANDIDATES, max_time_ms=self._search_ms
         )
         conditions = [each for each in filtering(source, self._tokens) if each]
         found: list[str] = []
@@ -129,7 +123,20 @@ class Joins:
         return [document["_id"] async for document in cursor]
 
 
-def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:
+def walked(query: SearchQuery, tokens: TokenMaker) -> list[bytes] | None:
+    """The values along which the owners of a query are walked; `None` when all it selects has to be grouped."""
+    match query.conditions:
+        case (OfPatients(None, terms),) if len(terms) <= MOST_WALKS:
+            return tokens.tokens(query.type, terms)
+    return None
+
+
+def owners_of(selected: Document) -> list[Document]:
+    """The stages that tell whose the selected resources are."""
+    return [{"$match": selected}, {"$group": {"_id": "$patient"}}]
+
+
+def any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:
     """The filter of several queries. Those of one term list each (`subject.identifier` over a hundred types) become a
     single list: tokens belong to one type, so nothing else has to be asked."""
     alone: list[bytes] = []
@@ -139,11 +146,13 @@ def _any_of(queries: Sequence[SearchQuery], tokens: TokenMaker) -> Document:
             case (AnyTerm(terms, False, shelf="terms"),):
                 alone += tokens.tokens(query.type, terms)
             case _:
-                branches.append(_selected(query, tokens))
+                branches.append(selection(query, tokens))
     if alone:
         branches.append({"terms": {"$in": alone}, "deleted": False})
     return branches[0] if len(branches) == 1 else {"$or": branches}
 
 
-def _selected(query: SearchQuery, tokens: TokenMaker) -> Document:
-    return {"$and": [*plan_of(query, tokens).filter["$and"], {"type": query.type, "deleted": False}]}
+def selection(query: SearchQuery, tokens: TokenMaker) -> Document:
+    """The filter of everything a query selects, for whoever wants it in no order: an index leads that would not in another."""
+    unordered = msgspec.structs.replace(query, sort="place", after=None)
+    return {"$and": [*plan_of(unordered, tokens).filter["$and"], {"type": query.type, "deleted": False}]}
