@@ -13,7 +13,7 @@ from domain.errors import InvalidRequest, TooCostly
 from domain.search import Inclusion
 from fhir_mapping.search_names import shown
 from fhir_mapping.search_parameters import SearchParameter, parameters_of
-from fhir_mapping.tables import RESOURCE_TYPES
+from fhir_mapping.tables import RESOURCE_TYPES, elements_of
 
 NAMES = frozenset({"_include", "_include:iterate", "_revinclude", "_revinclude:iterate"})
 MAX_INCLUSIONS = 30
@@ -88,4 +88,9 @@ def is_by_url(parameter: SearchParameter) -> bool:
 
 def named_by_url(parameter: SearchParameter) -> list[str]:
     """The types that it names by canonical URL: those that can be found by one."""
-    return [name for name in parameter.targets if "url" in parameters_of(name)] if is_by_url(parameter) else []
+    return [name for name in parameter.targets if _has_url(name)] if is_by_url(parameter) else []
+
+
+def _has_url(resource_type: str) -> bool:
+    """Whether a type calls itself by a URL and is found by it; the `url` of a Subscription is where it sends to."""
+    return "url" in elements_of(resource_type) and "url" in parameters_of(resource_type)
