@@ -5,9 +5,11 @@ from __future__ import annotations
 from api.settings import Settings
 from api.webhook_sending import WebhookSender
 from domain.clinic.billing_cards import Gateway
+from domain.clinic.insurance_checks import Verifier
 from domain.clinic.telling import Telling
 from domain.outbox import Carry, Channel, Ways
 from domain.ports import Clock
+from storage.insurance_verifiers import StubVerifier
 from storage.payment_gateways import StubGateway
 from storage.people import Outside
 from storage.telling import carriers
@@ -39,3 +41,8 @@ def calls_of(settings: Settings, told: Telling, clock: Clock) -> WebhookSender:
 def payment_gateway(settings: Settings) -> Gateway | None:
     """The service that takes card payments; `None` without one."""
     return StubGateway() if settings.payment_gateway == "stub" else None
+
+
+def insurance_verifier(settings: Settings) -> Verifier | None:
+    """Who verifies insurances; `None` for nobody."""
+    return StubVerifier() if settings.insurance_verifier == "stub" else None

@@ -213,6 +213,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_gateway: Annotated[
         Literal["none", "stub"], _says("Service that takes card payments. `stub` accepts them and takes no money.")
     ] = "none"
+    insurance_verifier: Annotated[
+        Literal["none", "stub"],
+        _says("Who verifies insurances. `none`: questions stay open; `stub` believes what is on file."),
+    ] = "none"
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("Least severe log line written.")] = "info"
 

@@ -16,7 +16,7 @@ from api.oauth.key_sets import KeySets
 from api.oauth.service import Service as OAuthService
 from api.oauth.surface import OAuthSurface
 from api.oauth.table import ROUTES
-from api.outside import calls_of, payment_gateway
+from api.outside import calls_of, insurance_verifier, payment_gateway
 from api.settings import Settings
 from api.tokens import AccessTokens
 from api.trusted_keys import TrustedKeys
@@ -110,6 +110,7 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         desk=desk(settings, opened),
         summaries=Summaries(settings.fhir_base),
         gateway=payment_gateway(settings),
+        verifier=insurance_verifier(settings),
         prescribing=Prescribing(Prescriptions(), Medications(), opened.drug_tables, settings.interaction_checks),
         dispenses=Dispenses(),
         refills=Refills(),

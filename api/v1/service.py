@@ -17,6 +17,7 @@ from domain.clinic.cds_feedback import FeedbackBook
 from domain.clinic.dispensing import DispenseRecords
 from domain.clinic.document_cards import DocumentRecords
 from domain.clinic.inquiries import InquiryRecords
+from domain.clinic.insurance_checks import Verifier
 from domain.clinic.medical_record_cards import MedicalRecords
 from domain.clinic.order_checking import ReadIssues
 from domain.clinic.prescription_sheets import Letterheads
@@ -84,3 +85,4 @@ class Service(NamedTuple):
     listeners: Listeners
     summaries: SummaryRecords
     gateway: Gateway | None = None
+    verifier: Verifier | None = None
