@@ -160,10 +160,10 @@ async def conflicts(
     wanted = places(doctor.card.id, patient, asked, buffer_minutes=buffer)
     held = await parts.store.cells(wanted.names)
     around = Span(asked.start - timedelta(minutes=buffer), asked.end + timedelta(minutes=buffer))
-    person, _, schedule = doctor.keys
+    *named, schedule = doctor.keys
     (of_doctor, of_patient), spans, own = await asyncio.gather(
         lost(parts, desk.records, wanted, held, holder=card.id, span=asked, buffer_minutes=buffer),
-        calendars.taken(parts, desk.records, person, schedule, around, but=card.id),
+        calendars.taken(parts, desk.records, named, schedule, around, but=card.id),
         calendars.taken_of_patient(parts, desk.records, patient, asked, but=card.id),
     )
     found: list[Reason] = []
@@ -188,9 +188,9 @@ async def alternatives(desk: Desk, doctor: Doctor, card: AppointmentCard, asked:
         return []
     now = desk.parts.clock()
     within = Span(max(now, asked.start - timedelta(days=1)), asked.start + _AROUND)
-    person, _, key = doctor.keys
+    *named, key = doctor.keys
     spans, own = await asyncio.gather(
-        calendars.taken(desk.parts, desk.records, person, key, within, but=card.id),
+        calendars.taken(desk.parts, desk.records, named, key, within, but=card.id),
         calendars.taken_of_patient(desk.parts, desk.records, card.patient_id or "", within, but=card.id),
     )
     minutes = int((asked.end - asked.start) / timedelta(minutes=1))

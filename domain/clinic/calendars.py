@@ -34,19 +34,20 @@ Pairs = tuple[tuple[str, str], ...]
 async def taken(
     parts: Parts,
     records: AppointmentRecords,
-    doctor: ResourceKey,
+    doctor: Sequence[ResourceKey],
     schedule: ResourceKey | None,
     within: Span,
     *,
     but: str | None = None,
 ) -> list[Span]:
-    """When a doctor is not free within a time, in no order; the appointment `but` is left out."""
+    """When a doctor is not free within a time, in no order; `doctor` are the person and their role, by either of which an
+    appointment may name them. The appointment `but` is left out."""
     now = parts.clock()
     recent, always = _during(within, "start", LONGEST_TAKEN), _during(within, "start", LONGEST_ABSENCE)
     slots, absences, appointments = await asyncio.gather(
         _found(parts, "Slot", schedule and (("schedule", str(schedule)), ("status", "busy,busy-tentative"), *recent)),
         _found(parts, "Slot", schedule and (("schedule", str(schedule)), ("status", "busy-unavailable"), *always)),
-        _appointments(parts, ("actor", str(doctor)), within),
+        _appointments(parts, ("actor", ",".join(map(str, doctor))), within),
     )
     versions = {one.head.key.id: one.head.version for one in appointments}
     spans: list[Span] = []

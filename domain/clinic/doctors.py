@@ -2,8 +2,8 @@
 
 The three have the same id where we made them; what another FHIR client made is found by its references. Who may change a
 PractitionerRole (by the matrix: who administers its organization, and who it is about) may change the person and the
-schedule behind it: that is the rule for which `acting` is used here. The directory is everybody's to look through who may
-read it. https://hl7.org/fhir/R4/practitionerrole.html
+schedule behind it, unless that person works elsewhere, too: that is the rule for which `acting` is used here. The directory
+is everybody's to look through who may read it. https://hl7.org/fhir/R4/practitionerrole.html
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from domain import access
 from domain.clinic.acting import acting
 from domain.clinic.doctor_cards import DoctorCard, DoctorFiles, DoctorForm, DoctorRecords
 from domain.clinic.records import Kept
-from domain.errors import Conflict, DomainError, Gone, NotFound, VersionConflict
+from domain.errors import Conflict, DomainError, Forbidden, Gone, NotFound, VersionConflict
 from domain.identity import FhirJson, ResourceKey
-from domain.interactions.guarding import authorize, seen
+from domain.interactions.guarding import authorize, may_see, seen
 from domain.interactions.parts import Answer, Occasion, Parts, present
 from domain.interactions.search import search
 from domain.interactions.writing import Planned, changed, removed, write_one
@@ -94,7 +94,9 @@ async def withdrawn(
     access.require(occasion.caller, "c", ROLE)  # who adds doctors to an organization also takes them out of it
     doctor = await shown(parts, records, occasion, logical_id)
     _require_match(doctor, if_match)
-    await _require_theirs(parts, occasion, doctor)
+    await _require_role(parts, occasion, doctor)
+    if doctor.stored[0] is not None:
+        await _require_person(parts, occasion, doctor.stored[0])
     await _require_no_appointments(parts, doctor)
 
     async def plan() -> Planned:
@@ -236,16 +238,32 @@ async def _authorize(parts: Parts, occasion: Occasion, doctor: Doctor, changes: 
     if ROLE in by_kind:
         await authorize(parts, occasion.caller, by_kind[ROLE])
     else:
-        await _require_theirs(parts, occasion, doctor)
+        await _require_role(parts, occasion, doctor)
+    if doctor.stored[0] is not None and PERSON in by_kind:
+        await _require_person(parts, occasion, doctor.stored[0])
+    schedule = doctor.stored[2]
+    if schedule is not None and SCHEDULE in by_kind and not await may_see(parts, occasion.caller, "u", schedule):
+        raise Forbidden("You may not update this Schedule")
 
 
-async def _require_theirs(parts: Parts, occasion: Occasion, doctor: Doctor) -> None:
+async def _require_role(parts: Parts, occasion: Occasion, doctor: Doctor) -> None:
     """Raise `Forbidden` unless the caller may change the role as it is."""
     role, content = doctor.stored[1], doctor.contents.role
     if role is None or content is None:
         raise NotFound(f"There is no doctor {doctor.card.id}")
     same, _ = changed(parts, occasion, role.head.key, content, method="PUT", base=role)
     await authorize(parts, occasion.caller, same)
+
+
+async def _require_person(parts: Parts, occasion: Occasion, person: Stored) -> None:
+    """Raise `Forbidden` unless the caller may change the person, or administers every organization they work at."""
+    if await may_see(parts, occasion.caller, "u", person):
+        return
+    pairs = [("practitioner", str(person.head.key)), ("_total", "none")]
+    roles = (await parts.store.find(parts.search.parse(ROLE, pairs, strict=True).query)).matches
+    places = {name for role in roles for name in role.head.facets if name.startswith("Organization/")}
+    if not places <= set(occasion.caller.organizations):
+        raise Forbidden("They work at another organization, too", reason="works_elsewhere")
 
 
 async def _says(parts: Parts, base: Stored | None, content: FhirJson) -> bool:

@@ -35,8 +35,8 @@ async def free_times(desk: Desk, doctor: Doctor, within: Span, *, minutes: int |
     schedule = doctor.card.work_schedule
     if schedule is None:
         return []
-    person, _, key = doctor.keys
-    taken = await calendars.taken(desk.parts, desk.records, person, key, around(within, schedule.buffer_minutes))
+    *named, key = doctor.keys
+    taken = await calendars.taken(desk.parts, desk.records, named, key, around(within, schedule.buffer_minutes))
     return free_slots(schedule, within, taken, minutes=minutes or schedule.slot_minutes)
 
 

@@ -333,6 +333,11 @@ async def test_what_a_fhir_client_wrote_into_the_calendar_counts(booking: Bookin
     assert (await booking.book(start)).json()["code"] == "slot_taken"
     await booking.practice.store({**foreign, "status": "cancelled"})
     assert await booking.free(start)
+    role = [actors[0], f"PractitionerRole/{booking.doctor}"]
+    named = [{"actor": {"reference": each}, "status": "accepted"} for each in role]
+    await booking.practice.store({**foreign, "id": f"role{booking.patient}", "participant": named})
+    assert not await booking.free(start)
+    await booking.practice.store({**foreign, "id": f"role{booking.patient}", "status": "cancelled"})
     made = await booking.made(start, confirm=True)
     stored = (await booking.fhir("Appointment", made)).json()
     other = Booking(booking.practice, booking.doctor, await booking.practice.patient())

@@ -111,6 +111,24 @@ async def test_administrators_add_and_change_the_doctors_of_their_organization_a
     assert (await practice.fhir.get(f"/Practitioner/{name}/_history")).json()["total"] == 3
 
 
+async def test_who_works_elsewhere_too_is_not_one_administrators_to_change(practice: Practice) -> None:
+    elsewhere = Practice(practice.clinic, "")
+    elsewhere.fhir = practice.fhir
+    await elsewhere.fill()
+    name, admin = await practice.doctor(lastName="Bo"), await practice.as_admin()
+    body = {"firstName": "Mira", "lastName": "Bo"}
+    taken = {"resourceType": "PractitionerRole", "practitioner": {"reference": f"Practitioner/{name}"}}
+    taken["organization"] = {"reference": f"Organization/{elsewhere.organization}"}
+    await practice.store({**taken, "id": f"0{name}"})
+    hours = {**ALWAYS, "slotMinutes": 15}
+    assert (await admin.put(f"/doctors/{name}", json={**body, "workSchedule": hours})).status_code == 200
+    for web in (admin, await elsewhere.as_admin()):
+        refused = await web.put(f"/doctors/{name}", json={**body, "lastName": "Bauer"})
+        assert refused.status_code == 403, refused.text
+        assert (await web.delete(f"/doctors/{name}")).status_code == 403
+    assert (await practice.desk.get(f"/doctors/{name}")).json()["lastName"] == "Bo"
+
+
 async def test_doctors_change_their_own_hours_and_patients_only_look(practice: Practice) -> None:
     name, colleague = await practice.doctor(), await practice.doctor()
     doctor, patient = await practice.as_doctor(name), await practice.as_patient(await practice.patient())
