@@ -63,6 +63,27 @@ ACTIONS: dict[str, Action] = {
     "erase": "D",
     "rotate": "E",
 }
+VERBS: dict[str, Action] = {
+    "create": "C",
+    "add": "C",
+    "import": "C",
+    "dispense": "C",
+    "read": "R",
+    "list": "R",
+    "history": "R",
+    "download": "R",
+    "export": "R",
+    "update": "U",
+    "stop": "U",
+    "approve": "U",
+    "deny": "U",
+    "cancel": "U",
+    "confirm": "U",
+    "complete": "U",
+    "delete": "D",
+    "retire": "D",
+}
+"""What the last word of an interaction of the clinic stands for, `prescription-create`; every other is E."""
 
 
 READ_ONLY = "AuditEvent"
@@ -96,7 +117,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def action(self) -> Action:
-        return ACTIONS.get(self.interaction, "E")
+        return ACTIONS.get(self.interaction) or VERBS.get(self.interaction.rpartition("-")[2], "E")
 
     @property
     def outcome(self) -> str:
