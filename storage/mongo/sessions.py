@@ -65,8 +65,7 @@ class MongoSessions:
 
     async def present(self, session_id: str, account: str) -> Present | None:
         """See `domain.sessions.Sessions.present`."""
-        present = await self._presence.session(session_id)
-        return present if present is not None and present.session.login.account == account else None
+        return await self._presence.session(session_id, account)
 
     async def holder(self, refresh_token: str) -> Session | None:
         token = read_refresh_token(self._service, refresh_token)

@@ -44,9 +44,9 @@ class Counted(Presence):
 
     asked = 0
 
-    async def _rows(self, sessions: Sequence[str], actors: Sequence[str]) -> list[Document]:
+    async def _rows(self, sessions: Sequence[str], accounts: Sequence[str], actors: Sequence[str]) -> list[Document]:
         self.asked += 1
-        return await super()._rows(sessions, actors)
+        return await super()._rows(sessions, accounts, actors)
 
 
 @pytest.fixture
@@ -115,6 +115,9 @@ async def test_neither_token_nor_label_is_readable_in_the_database(sessions: Mon
 async def test_a_session_of_another_account_is_no_session(sessions: MongoSessions) -> None:
     opened = await sessions.open(LOGIN, HOUR)
     assert await sessions.present(opened.session.id, "bob") is None
+    own, other = await asyncio.gather(*(sessions.present(opened.session.id, name) for name in ("ana", "bob")))
+    assert own is not None
+    assert other is None
     assert await sessions.present("0" * 32, "ana") is None
 
 
