@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 READS = "rs"
+LABORATORY = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
 TABLE = {
     # type: {role: {letter: relations in which it is allowed}}
     "Patient": "DOCTOR:rsu=T NURSE:rs=T PATIENT:rs=O DIETICIAN:rs=T PHARMACIST:r=X LAB_TECHNICIAN:r=L ADMIN:rus=G RECEPTIONIST:rus=G",
@@ -63,7 +64,9 @@ def allowed(cell: Cell) -> bool:
         cleared = dict.fromkeys(cleared, True)  # What one writes one may label as one likes.
     kind = cell.type.partition("-")[0]
     level, _, rest = cell.scope.partition("/")
+    rest, _, filtered = rest.partition("?")
     scoped_type, _, scoped_letters = rest.partition(".")
+    matching = not filtered or cell.type in ("Observation-lab", "Observation-early")
     granted = ("r" if cell.letter == "h" else cell.letter) in scoped_letters and scoped_type in ("*", kind)
     launched = level != "patient" or cell.patient == "team"
     return (
@@ -73,4 +76,5 @@ def allowed(cell: Cell) -> bool:
         and cleared[cell.label]
         and granted
         and launched
+        and matching
     )
