@@ -1,27 +1,17 @@
-"""Page links: opaque, encrypted, stateless, bound to one caller, expiring.
-
-A link holds the query it continues and the place where the next page starts; nothing is kept on the server and nothing can
-be read from, or changed in, a link. An altered or foreign link is 400, an expired one 410, never another result.
+"""Page links: the query a search or history continues and the place where its next page starts, as sealed text
+(`api/sealed_tokens.py`). Nothing is kept on the server: https://hl7.org/fhir/R4/http.html#paging
 """
 
 from __future__ import annotations
 
-import base64
-import os
-import time
 from typing import TypeAlias, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from domain.errors import Gone, InvalidRequest
+from api.sealed_tokens import SealedTokens
 from domain.history_query import HistoryKey
 from domain.interactions.across import Place
 from domain.search import PageKey
-
-LIFETIME_SECONDS = 3600
-_CONTEXT = b"chartvault/page/1|"
 
 
 class SearchPlace(msgspec.Struct, frozen=True, array_like=True):
@@ -55,12 +45,6 @@ class HistoryPlace(msgspec.Struct, frozen=True, array_like=True):
 AnyPlace: TypeAlias = SearchPlace | AcrossPlace | NamePlace | HistoryPlace
 
 
-class _Sealed(msgspec.Struct, array_like=True):
-    subject: str
-    expires: int
-    place: msgspec.Raw
-
-
 _Place = TypeVar("_Place", SearchPlace, AcrossPlace, NamePlace, HistoryPlace)
 
 
@@ -68,30 +52,16 @@ class PageLinks:
     """Writes and reads page links with one secret of 32 bytes, shared by all processes."""
 
     def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(secret)
+        self._tokens = SealedTokens(secret, "page link")
 
     def write(self, place: AnyPlace, *, path: str, subject: str) -> str:
         """The token for `place`, usable by `subject` on `path` for an hour."""
-        expires = int(time.time()) + LIFETIME_SECONDS
-        plain = msgspec.msgpack.encode(_Sealed(subject, expires, msgspec.Raw(msgspec.msgpack.encode(place))))
-        nonce = os.urandom(12)
-        sealed = nonce + self._cipher.encrypt(nonce, plain, _CONTEXT + path.encode())
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return self._tokens.write(msgspec.msgpack.encode(place), place=path, subject=subject)
 
     def read(self, token: str, kind: type[_Place], *, path: str, subject: str) -> _Place:
         """The place a token names. Raises `InvalidRequest` for anything not written for this path and subject, `Gone`
         for an expired one."""
         try:
-            sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            plain = self._cipher.decrypt(sealed[:12], sealed[12:], _CONTEXT + path.encode())
-            state = msgspec.msgpack.decode(plain, type=_Sealed)
-            place = msgspec.msgpack.decode(state.place, type=kind)
-        except (ValueError, InvalidTag, msgspec.MsgspecError) as error:
-            raise InvalidRequest(
-                "This page link was not written by this server for this request", code="value"
-            ) from error
-        if state.subject != subject:
-            raise InvalidRequest("This page link was not written by this server for this request", code="value")
-        if state.expires < time.time():
-            raise Gone("This page link has expired; start the search again")
-        return place
+            return msgspec.msgpack.decode(self._tokens.read(token, place=path, subject=subject), type=kind)
+        except msgspec.MsgspecError as error:  # a place of another kind
+            raise self._tokens.foreign() from error

@@ -15,7 +15,7 @@ from domain import access
 from domain.blobs import Blob
 from domain.clinic.acting import acting
 from domain.clinic.document_cards import DocumentCard, DocumentForm, DocumentRecords, Wanted
-from domain.errors import DomainError, Forbidden, Gone, InvalidFields, VersionConflict
+from domain.errors import DomainError, Forbidden, Gone, InvalidFields
 from domain.identity import ResourceKey
 from domain.interactions.binaries import Document, document
 from domain.interactions.bringing import replaced
@@ -26,8 +26,9 @@ from domain.interactions.parts import Answer, Occasion, Parts
 from domain.interactions.read import read
 from domain.interactions.receiving import Received, receive
 from domain.interactions.search import search
-from domain.interactions.update import update
+from domain.interactions.update import require_match, update
 from domain.interactions.writing import Planned, write_one
+from domain.revision import Stored
 from domain.search import PageKey
 
 KIND = "DocumentReference"
@@ -160,8 +161,7 @@ async def card(
     """The card of a document. Raises `NotFound`, `Gone`, and `VersionConflict` when `if_match` does not hold."""
     answer = await read(parts, occasion, key)
     found = card_of(parts, records, answer)
-    if if_match is not None and "*" not in if_match and str(found.version) not in if_match:
-        raise VersionConflict("Somebody changed this since you have read it")
+    require_match(key, None if answer.head is None else Stored(answer.head), if_match)
     return found
 
 

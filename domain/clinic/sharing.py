@@ -15,7 +15,7 @@ import msgspec
 
 from domain.clinic.acting import acting
 from domain.clinic.document_cards import DocumentCard, DocumentRecords
-from domain.clinic.documents import KIND, card, card_of
+from domain.clinic.documents import KIND, card_of
 from domain.errors import Conflict, DomainError, Forbidden, InvalidFields, NotFound
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.create import create
@@ -158,11 +158,10 @@ async def _found(
 
 async def _own(parts: Parts, records: DocumentRecords, occasion: Occasion, key: ResourceKey) -> DocumentCard:
     """The card of a document whose source the caller is, or of whose record. Raises `NotFound`, `Forbidden`."""
-    found = await card(parts, records, occasion, key)
-    stored = await parts.store.newest(key)
-    caller = occasion.caller
+    answer = await read(parts, occasion, key)
+    found, caller = card_of(parts, records, answer), occasion.caller
     own = found.patient_id is not None and f"Patient/{found.patient_id}" in caller.profiles
-    if stored is None or not (stored.head.source == caller.subject or own):
+    if answer.head is None or not (answer.head.source == caller.subject or own):
         raise Forbidden("Only the source of a document may share it", reason="not_source")
     if found.status != "current":
         raise Conflict("Only a current document is shared", reason="not_current")

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.fhir import paging
+from api import sealed_tokens
 from tests.api.fhir.graph import ask, link, load, names
 
 MATCHES = int(os.environ.get("CHARTVAULT_PAGED", "2000"))
@@ -103,7 +103,7 @@ async def test_an_altered_link_is_bad_and_an_expired_one_gone(
     for position in range(len(following) - 40, len(following), 7):
         other = "A" if following[position] != "A" else "B"
         await ask(fhir, following[:position] + other + following[position + 1 :], 400)
-    monkeypatch.setattr(paging, "LIFETIME_SECONDS", -1)
+    monkeypatch.setattr(sealed_tokens, "LIFETIME_SECONDS", -1)
     expired = link(await ask(fhir, "Basic?_count=1"), "next") or ""
     assert (await ask(fhir, expired, 410))["resourceType"] == "OperationOutcome"
     monkeypatch.undo()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.fhir import paging
+from api import sealed_tokens
 from api.fhir.paging import HistoryPlace, PageLinks, SearchPlace
 from domain.errors import Gone, InvalidRequest
 from domain.history_query import HistoryKey
@@ -59,7 +59,7 @@ def test_a_search_link_is_no_history_link(links: PageLinks) -> None:
 
 
 def test_an_expired_link_is_gone(links: PageLinks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paging, "LIFETIME_SECONDS", -1)
+    monkeypatch.setattr(sealed_tokens, "LIFETIME_SECONDS", -1)
     token = links.write(PLACE, path="Patient", subject="ann")
     with pytest.raises(Gone):
         links.read(token, SearchPlace, path="Patient", subject="ann")
