@@ -56,6 +56,10 @@ class GrantBook(Grants, Protocol):
         """Store the first review; false when there is one already, or no such grant."""
         ...
 
-    async def claim_alert(self) -> Grant | None:
-        """The oldest grant nobody was told of yet, which is the caller's to tell of: nobody else gets it."""
+    async def untold(self) -> Grant | None:
+        """The oldest grant that nobody was told of yet."""
+        ...
+
+    async def told(self, grant_id: str) -> None:
+        """The letters about a grant are in the outbox."""
         ...

@@ -8,6 +8,7 @@ Nothing of a letter is logged.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 from collections.abc import Awaitable, Callable
@@ -34,10 +35,11 @@ class PostedLetters:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    async def post(self, letter: Letter | None) -> None:
+    async def post(self, letter: Letter | None, *, cause: str | None = None) -> None:
         """See `domain.accounts.ports.Mail.post`."""
         content = msgspec.msgpack.encode(letter or NOBODY)
-        await self._outbox.put([Parcel(id=secrets.token_hex(16), channel="mail", kind="letter", content=content)])
+        name = secrets.token_hex(16) if cause is None else hashlib.sha256(cause.encode()).hexdigest()[:32]
+        await self._outbox.put([Parcel(id=name, channel="mail", kind="letter", content=content)])
 
 
 class MailCarrier:

@@ -12,14 +12,20 @@ OFFICERS = 20
 
 
 async def tell(people: People, book: GrantBook, officers: tuple[str, ...] = ()) -> None:
-    """Tell of everything that was opened since: those named, or the administrators of the same organisations."""
-    while (grant := await book.claim_alert()) is not None:
+    """Tell of everything that was opened since: those named, or the administrators of the same organisations.
+
+    A grant counts as told when its letters are in the outbox. Who dies before leaves it to the next, who posts the same
+    letters: each is sent once.
+    """
+    while (grant := await book.untold()) is not None:
         text = (
             f"{grant.account} opened emergency access to the record of a patient, until "
             f"{grant.until:%Y-%m-%d %H:%M} UTC. Please review it:\n\n{people.front}/break-glass/{grant.id}\n"
         )
         for address in officers or await _administrators(people, grant):
-            await people.mail.post(Letter(address, "Emergency access to review", text))
+            letter = Letter(address, "Emergency access to review", text)
+            await people.mail.post(letter, cause=f"break-glass|{grant.id}|{address}")
+        await book.told(grant.id)
 
 
 async def _administrators(people: People, grant: Grant) -> list[str]:

@@ -54,7 +54,8 @@ class Accounts(Protocol):
         ...
 
     async def remove(self, account_id: str) -> None:
-        """Remove an account and its credentials, so that nothing tells who it was of."""
+        """Remove an account, its credentials, how it likes to be told and what is on its way to it: nothing tells who it was
+        of."""
         ...
 
     async def page(self, query: AccountQuery, *, after: str, count: int) -> list[Account]:
@@ -210,9 +211,10 @@ class Letter(msgspec.Struct, frozen=True):
 class Mail(Protocol):
     """Sends letters. Implemented by `storage.mail`."""
 
-    async def post(self, letter: Letter | None) -> None:
+    async def post(self, letter: Letter | None, *, cause: str | None = None) -> None:
         """Send soon, and try again for a day; kept durably when it returns, whatever becomes of this process.
 
         `None` takes the same time and sends nothing, so that time does not tell whether there was anybody to write to.
+        Of two letters with the same `cause` one is sent.
         """
         ...

@@ -52,8 +52,8 @@ class MemoryGrantBook:
         self._grants[grant_id] = msgspec.structs.replace(grant, review=review)
         return True
 
-    async def claim_alert(self) -> Grant | None:
-        grant = next((each for _, each in sorted(self._grants.items()) if each.id not in self._alerted), None)
-        if grant is not None:
-            self._alerted.add(grant.id)
-        return grant
+    async def untold(self) -> Grant | None:
+        return next((each for _, each in sorted(self._grants.items()) if each.id not in self._alerted), None)
+
+    async def told(self, grant_id: str) -> None:
+        self._alerted.add(grant_id)

@@ -33,6 +33,7 @@ from storage.mongo.account_documents import (
 )
 from storage.mongo.client import DURABLE, READ_MS, SNAPSHOT, Database, Document
 from storage.mongo.failures import WRITE_CONFLICT, translated
+from storage.mongo.notice_documents import OUTBOX, PREFERENCES
 
 SILENT = "The accounts do not answer"
 
@@ -96,6 +97,8 @@ class MongoAccounts:
         async with self._transaction() as session:
             await self._accounts.delete_one({"_id": account_id}, session=session)
             await self._credentials.delete_one({"_id": account_id}, session=session)
+            await self._accounts.database[PREFERENCES].delete_one({"_id": account_id}, session=session)
+            await self._accounts.database[OUTBOX].delete_many({"to": account_id}, session=session)
 
     async def page(self, query: AccountQuery, *, after: str, count: int) -> list[Account]:
         """See `domain.accounts.ports.Accounts.page`."""

@@ -102,14 +102,14 @@ class MongoGrantBook:
             )
         return stored is not None
 
-    async def claim_alert(self) -> Grant | None:
+    async def untold(self) -> Grant | None:
         with translated(_UNANSWERED):
-            if await self._grants.find_one({"alerted": False}, {"_id": 1}, max_time_ms=READ_MS) is None:
-                return None
-            found = await self._grants.find_one_and_update(
-                {"alerted": False}, {"$set": {"alerted": True}}, sort=[("_id", 1)]
-            )
+            found = await self._grants.find_one({"alerted": False}, sort=[("_id", 1)], max_time_ms=READ_MS)
         return None if found is None else (await self._opened([found]))[0]
+
+    async def told(self, grant_id: str) -> None:
+        with translated("Emergency access could not be marked"):
+            await self._grants.update_one({"_id": grant_id}, {"$set": {"alerted": True}})
 
     async def _opened(self, documents: Sequence[Document]) -> list[Grant]:
         keys = await self._keyring.for_reading({document["key"] for document in documents})

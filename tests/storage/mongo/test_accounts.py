@@ -12,10 +12,14 @@ from pymongo import MongoClient
 
 from domain.accounts.account import Account, Credentials, Passkey, Standing, Totp
 from domain.accounts.ports import AccountQuery
+from domain.clinic.notice_ports import Likes
 from domain.errors import Conflict, Contention, IntegrityFailure, VersionConflict
+from domain.outbox import Parcel
 from storage.crypto.keys import Keyring
 from storage.mongo.accounts import MongoAccounts
 from storage.mongo.client import Database
+from storage.mongo.notice_preferences import MongoLikes
+from storage.mongo.outbox import MongoOutbox
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 replaced = msgspec.structs.replace
@@ -151,3 +155,15 @@ async def test_lists_show_what_the_query_selects(
     assert [each.id for each in await accounts.page(query, after="", count=10)] == found
     rest = [each.id for each in await accounts.page(query, after="a1", count=1)]
     assert rest == [name for name in found if name > "a1"][:1]
+
+
+async def test_a_removed_account_leaves_neither_choices_nor_letters(
+    accounts: MongoAccounts, data: Database, keyring: Keyring
+) -> None:
+    likes, outbox = MongoLikes(data, keyring), MongoOutbox(data, keyring, lambda: datetime.now(UTC))
+    await likes.keep("a1", Likes(version=1, phone="+4685550100"))
+    await likes.keep("a2", Likes(version=1))
+    await outbox.put([Parcel(id="p1", channel="mail", kind="letter", content=b"x", to="a1")])
+    await accounts.remove("a1")
+    assert [each.version for each in await likes.of(["a1", "a2"])] == [0, 1]
+    assert await outbox.take("mail") is None
