@@ -62,7 +62,7 @@ class Notices(Protocol):
         ...
 
     async def take(self) -> Told | None:
-        """A notice that is due and was not told yet, for half a minute; `None` when there is none."""
+        """A notice that is due and was not told yet, for ten seconds; `None` when there is none."""
         ...
 
     async def told(self, notice: str) -> None:

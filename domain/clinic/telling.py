@@ -62,7 +62,7 @@ class Telling(NamedTuple):
 
 
 async def tell_all(parts: Parts, people: People, telling: Telling) -> None:
-    """Tell everything that is due. What fails is left for half a minute and holds up nothing else; raises the failure when
+    """Tell everything that is due. What fails is left for ten seconds and holds up nothing else; raises the failure when
     nothing is left, so that it is logged."""
     failure: DomainError | None = None
     while (told := await telling.notices.take()) is not None:

@@ -12,7 +12,7 @@ import msgspec
 from domain.clinic.notice_ports import Place, Told
 from domain.notices import Notice
 
-HELD = timedelta(seconds=30)
+HELD = timedelta(seconds=10)
 
 
 class _Row(msgspec.Struct):

@@ -22,7 +22,7 @@ from storage.mongo.failures import WRITE_CONFLICT, translated
 from storage.mongo.notice_documents import DROPPED, NOTICES, NUMBERS, TOLD, WAITING
 from storage.mongo.notice_rows import opened
 
-HELD = timedelta(seconds=30)
+HELD = timedelta(seconds=10)
 """How long a notice belongs to who tells it."""
 _SILENT = "The notifications do not answer"
 _TOLD = "told"
