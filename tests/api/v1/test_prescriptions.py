@@ -242,3 +242,17 @@ async def test_an_alert_is_as_closed_as_what_it_names(fresh: Surgery) -> None:
     made = await fresh.prescribe(medication=SIMVASTATIN, overrides=[reason])
     issue = await fresh.fhir(f"DetectedIssue/{made['issueIds'][0]}")
     assert [each["code"] for each in issue["meta"]["security"]] == ["R"]
+
+
+@pytest.mark.parametrize(("mode", "alerts", "issues"), [("warn", 1, 1), ("off", None, 0)])
+async def test_checks_that_only_warn_or_are_switched_off_stop_nobody(
+    fresh: Surgery, monkeypatch: pytest.MonkeyPatch, mode: str, alerts: int | None, issues: int
+) -> None:
+    surface = fresh.clinic.app.state.v1
+    using = surface._service.prescribing._replace(mode=mode)
+    monkeypatch.setattr(surface, "_service", surface._service._replace(prescribing=using))
+    await fresh.prescribe(medication=CLARITHROMYCIN)
+    made = await fresh.prescribe(medication=SIMVASTATIN)
+    found = made["interactionCheck"]
+    assert (None if found is None else len(found["alerts"])) == alerts
+    assert len(made["issueIds"]) == issues

@@ -91,6 +91,9 @@ async def test_a_request_is_approved_by_the_doctor_and_adds_refills_once(surgery
     assert [(each["status"], each["comment"]) for each in listed] == [("APPROVED", "Going away")]
     task = await surgery.fhir(f"Task/{asked.json()['id']}")
     assert (task["status"], task["for"]["reference"]) == ("completed", f"Patient/{surgery.patient}")
+    for who, kind in [(surgery.doctor_, "refill-requested"), (surgery.patient_, "refill-approved")]:
+        told = (await who.get("/notifications")).json()["items"]
+        assert [each["text"] for each in told if each["kind"] == kind] == ["Amoxicillin"]
 
 
 async def test_a_denied_request_says_why_and_changes_nothing(surgery: Surgery) -> None:
