@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ _FIELD = re.compile(r"[!-~]+: [\x20-\x7e]*")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*(?=\r\n)")
 _CHUNK = re.compile(rb"([0-9a-f]{1,12})[ \t]*(?:;[^\r\n]*)?", re.IGNORECASE)
 _HEAD_LIMIT = 64 * 1024
+_IDLE_SECONDS, _LISTEN_SECONDS = 1.0, 0.005
 _BODY_LIMIT = 256 * 1024 * 1024
 
 
@@ -218,6 +220,7 @@ class Client:
         self._seconds = seconds
         self._body_limit = body_limit
         self._free: list[Connection] = []
+        self._last = 0.0
         self._slots = asyncio.Semaphore(connections)
 
     async def __aenter__(self) -> Client:
@@ -254,9 +257,13 @@ class Client:
                 connection.close()
             else:
                 self._free.append(connection)
+                self._last = time.monotonic()
             return answer
 
     async def _connection(self) -> Connection:
+        if self._free and time.monotonic() - self._last > _IDLE_SECONDS:
+            # A caller that computed for long has not let us hear that the server closed what was idle: listen first.
+            await asyncio.sleep(_LISTEN_SECONDS)
         while self._free:
             connection = self._free.pop()
             if not connection.closed:

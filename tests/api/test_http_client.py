@@ -6,11 +6,15 @@ https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from api import http_client
 from api.http_client import Client, HttpError
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -172,6 +176,28 @@ async def test_nobody_listening_is_an_error_that_names_the_address() -> None:
         pass
     with pytest.raises(HttpError, match=r"Cannot connect to 127\.0\.0\.1"):
         await Client(base).request("GET", "")
+
+
+async def test_a_caller_that_computed_for_long_hears_first_that_its_connection_was_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_client, "_IDLE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = server.accept()
+                connection.recv(65_536)
+                connection.sendall(OK)
+                connection.close()
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        async with Client(f"http://127.0.0.1:{server.getsockname()[1]}", connections=1) as client:
+            assert (await client.request("GET", "/a")).body == b"hello"
+            time.sleep(0.3)  # the loop is held, as by counting a hundred thousand resources
+            assert (await client.request("GET", "/b")).body == b"hello"
+        serving.join()
 
 
 async def test_a_cancelled_request_does_not_answer_the_next_one() -> None:
