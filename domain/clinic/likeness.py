@@ -15,13 +15,19 @@ PREFIX, SCALE, BOOST = 4, 0.1, 0.7
 
 def similarity(one: Iterable[str], other: Iterable[str]) -> float:
     """That of the two most similar names; 0 where one side has none. Names are normalised."""
-    theirs = [form for name in other for form in _forms(name)]
-    return max((jaro_winkler(a, b) for name in one for a in _forms(name) for b in theirs), default=0.0)
+    theirs = [(name, _in_order(name)) for name in other]
+    return max((_alike(name, _in_order(name), *their) for name in one for their in theirs), default=0.0)
 
 
-def _forms(name: str) -> tuple[str, ...]:
-    in_order = " ".join(sorted(name.split()))
-    return (name,) if in_order == name else (name, in_order)
+def _alike(one: str, one_sorted: str, other: str, other_sorted: str) -> float:
+    written = jaro_winkler(one, other)
+    if written == 1.0 or (one == one_sorted and other == other_sorted):
+        return written
+    return max(written, jaro_winkler(one_sorted, other_sorted))
+
+
+def _in_order(name: str) -> str:
+    return " ".join(sorted(name.split()))
 
 
 def jaro_winkler(one: str, other: str) -> float:
