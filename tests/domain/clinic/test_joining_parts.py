@@ -17,7 +17,8 @@ import msgspec
 import pytest
 from pymongo import MongoClient
 
-from api.settings import Settings, environment_of
+from api.environment import environment_of
+from api.settings import Settings
 from api.surfaces import Documents
 from api.wiring import Opened, opened
 from domain.clinic import joining_parts, uploads
