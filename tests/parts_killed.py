@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
-from api.settings import Settings, load_settings
+from api.environment import load_settings
+from api.settings import Settings
 from api.surfaces import Documents
 from api.wiring import opened
 from domain.access import Caller, parse_scopes
