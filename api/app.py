@@ -73,7 +73,9 @@ class Application(Litestar):
     ) -> None:
         """One connection, or the life of the process."""
         if str(scope["type"]) == "http":
-            direct = self.resources if str(scope["path"]).startswith("/fhir/") else None  # type: ignore[typeddict-item]
+            path = str(scope["path"])  # type: ignore[typeddict-item]
+            below = path.startswith("/fhir/") and not path.startswith("/fhir/.well-known/")
+            direct = self.resources if below else None
             await self.front(direct or super().__call__, scope, receive, send)  # type: ignore[arg-type]
         else:
             await super().__call__(scope, receive, send)

@@ -9,6 +9,7 @@ import asyncio
 import io
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"CHARTVAULT_SEED={os.environ['CHARTVAULT_SEED']}")
 
 
+MEASURED_EXAMPLES = 2
+"""Of a test with many examples, these measure coverage: the others run the same lines."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests run the same lines over and over: others measure their coverage, which takes two thirds of the time."""
+    """Slow tests, and further examples of one test, run the same lines over and over: others measure their coverage, which
+    takes two thirds of the time. Journeys come first: they wait for servers while other processes compute."""
+    items.sort(key=lambda item: "journeys" not in item.path.parts)
+    seen: Counter[str] = Counter()
     for item in items:
-        if item.get_closest_marker("slow"):
+        name = item.nodeid.partition("[")[0]
+        seen[name] += 1
+        if item.get_closest_marker("slow") or seen[name] > MEASURED_EXAMPLES:
             item.add_marker("no_cover")
 
 

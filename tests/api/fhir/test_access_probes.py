@@ -26,6 +26,8 @@ from tests.api.fhir.ward import (
     when,
 )
 
+pytestmark = pytest.mark.slow
+
 SECRET, CANARY = "Secretforeign", "Innerforeign"
 """What questions name, and what only an answer could tell."""
 

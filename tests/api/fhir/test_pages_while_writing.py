@@ -17,6 +17,8 @@ import pytest
 from api import sealed_tokens
 from tests.api.fhir.graph import ask, link, load, names
 
+pytestmark = pytest.mark.slow
+
 MATCHES = int(os.environ.get("CHARTVAULT_PAGED", "2000"))
 WRITERS = 4
 CODE = {"coding": [{"system": "urn:paged", "code": "x"}]}

@@ -17,6 +17,8 @@ import pytest
 
 from tests.api.v1.practice import ALWAYS, Json, Practice, clock, text, tomorrow
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("CHARTVAULT_ROUNDS", "3"))
 MANY = 40
 

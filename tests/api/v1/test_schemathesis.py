@@ -23,6 +23,8 @@ from domain.access import Role
 from tests.api.v1.clinic import Clinic, bearer
 from tests.api.v1.ward import Ward
 
+pytestmark = pytest.mark.slow
+
 CASES = int(os.environ.get("CHARTVAULT_CASES", "1"))
 ROLES: tuple[Role, ...] = ("ADMIN", "DOCTOR", "PATIENT")
 STREAMS = ("/notifications/events",)

@@ -25,6 +25,8 @@ from storage.mongo.search import Searches
 from storage.mongo.short_finds import ShortFind
 from tests.contracts.writes import change, code, write
 
+pytestmark = pytest.mark.slow
+
 PANEL = frozenset(f"p{number}" for number in range(0, 60, 2))
 RARE, OFTEN = AnyTerm((code("rare"),), rank=1), AnyTerm((code("often"),), rank=1)
 CONDITIONS: dict[str, tuple[Condition, ...]] = {
