@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,9 +16,19 @@ from api.app import Application, create_app
 from api.metrics import exposition
 from api.settings import Settings
 from api.tokens import mint
+from storage.crypto import passwords
 from tests.witness import Witness, leaked, shapes_of
 
 BASE = "http://127.0.0.1:8000/fhir"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Passwords of these tests are hashed like all others, but with little effort: they protect nobody."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "MEMORY_KIB", 256)
+        patch.setattr(passwords, "PASSES", 1)
+        yield
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from tests.journeys.evidence import Admin, evidence
 from tests.journeys.load import Load, chart
 from tests.journeys.processes import Served, answering, runs, wait_for
 
-KILLS = int(os.environ.get("CHARTVAULT_KILLS", "5"))
-MONGOD_KILLS = int(os.environ.get("CHARTVAULT_MONGOD_KILLS", "2"))
+KILLS = int(os.environ.get("CHARTVAULT_KILLS", "3"))
+MONGOD_KILLS = int(os.environ.get("CHARTVAULT_MONGOD_KILLS", "1"))
 CLIENTS = 6
 CHARTS_PER_KILL, OBSERVATIONS = 40, 30
 LONGEST_ANSWER_SECONDS = 10.0

@@ -19,7 +19,7 @@ from tests.api.v1.practice import ALWAYS, Json, Practice, clock, text, tomorrow
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("CHARTVAULT_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("CHARTVAULT_ROUNDS", "2"))
 MANY = 40
 
 

@@ -13,7 +13,7 @@ from tests.api.v1.test_patients import somebody
 from tests.api.v1.ward import Ward
 
 Json = dict[str, Any]
-ROUNDS = int(os.environ.get("CHARTVAULT_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("CHARTVAULT_ROUNDS", "2"))
 
 
 def jane() -> Json:
