@@ -72,7 +72,7 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any], components: Mapping[
     if endpoint.answers is not None:
         answer["content"] = {"application/json": _with_example(schemas[endpoint.answers], components)}
     elif endpoint.status == 200:
-        answer["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+        answer["content"] = {"*/*": {"schema": {}}}
     operation: dict[str, Any] = {
         "summary": said.splitlines()[0],
         "description": said,
