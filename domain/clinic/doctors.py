@@ -236,7 +236,8 @@ async def _authorize(parts: Parts, occasion: Occasion, doctor: Doctor, changes: 
     if doctor.stored[0] is None:
         await authorize(parts, occasion.caller, by_kind[PERSON])
     if ROLE in by_kind:
-        await authorize(parts, occasion.caller, by_kind[ROLE])
+        fresh = [key for key, stored in zip(doctor.keys, doctor.stored, strict=True) if stored is None]
+        await authorize(parts, occasion.caller, by_kind[ROLE], fresh)
     else:
         await _require_role(parts, occasion, doctor)
     if doctor.stored[0] is not None and PERSON in by_kind:

@@ -6,7 +6,7 @@ a sight (system clients) nothing is asked here. A write needs the right on the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from domain.access import EVERYTHING, Caller, Letter
 from domain.errors import Forbidden, NotFound
 from domain.identity import ResourceKey
+from domain.interactions.belonging import require_belonging
 from domain.interactions.parts import Parts, opened
 from domain.matching import fits, holds
 from domain.policy.sight import PolicySight
@@ -65,8 +66,11 @@ async def visible(parts: Parts, caller: Caller, stored: Sequence[Stored], letter
     return [one for one in stored if await may_see(parts, caller, letter, one)]
 
 
-async def authorize(parts: Parts, caller: Caller, change: Change) -> None:
-    """Raise `Forbidden` unless the caller may make this change to what it replaces, and may have made the result."""
+async def authorize(parts: Parts, caller: Caller, change: Change, beside: Collection[ResourceKey] = ()) -> None:
+    """Raise `Forbidden` unless the caller may make this change to what it replaces, and may have made the result.
+
+    `beside` are resources that the same write creates.
+    """
     sight = caller.sight
     if not isinstance(sight, PolicySight):
         return
@@ -80,6 +84,7 @@ async def authorize(parts: Parts, caller: Caller, change: Change) -> None:
     head = _head(change, change.description, caller)
     _require_fits(sight, letter, head, change.description)
     _require_related(sight, letter, head, base)
+    await require_belonging(parts, sight, change, beside)
     if letter == "u" and base is not None:
         await _require_elements(parts, sight, head, base, change)
 

@@ -98,12 +98,13 @@ async def _plan(parts: Parts, occasion: Occasion, steps: list[Step]) -> list[tup
     await _read_bases(parts, occasion, steps)
     await take_out(parts, occasion, steps)
     planned: list[tuple[Step, Planned]] = []
+    fresh = {step.key for step in steps if step.key is not None and step.base is None and step.creates_or_replaces}
     pace = Pace()
     for step in sorted(steps, key=lambda s: (s.twin is not None, ORDER[s.entry.method])):
         with at_entry(step.index):
             one = await _plan_step(parts, occasion, step, planned)
             if one.change is not None:
-                await authorize(parts, occasion.caller, one.change)
+                await authorize(parts, occasion.caller, one.change, fresh)
                 await authorize_others(parts, occasion, one)
             planned.append((step, one))
         await pace.step()

@@ -30,6 +30,8 @@ class Rule(NamedTuple):
 _SUMMARY = "Encounter EpisodeOfCare CareTeam CarePlan Goal FamilyMemberHistory RelatedPerson"
 _CLINICAL = "Condition AllergyIntolerance Immunization Procedure"
 _DIRECTORY = "Practitioner PractitionerRole Organization Location HealthcareService"
+DIRECTORY = frozenset(_DIRECTORY.split())
+"""What belongs to the organization it names itself, whoever else it names."""
 _REFERENCE = "Medication ValueSet CodeSystem"
 _EVERYBODY: tuple[Role, ...] = get_args(Role)
 

@@ -13,7 +13,7 @@ from domain.errors import InvalidRequest
 from domain.labels import NEED_GRANT, NEED_TEAM
 from domain.matching import fits
 from domain.policy.consent import any_of
-from domain.policy.matrix import Rule, rules_for
+from domain.policy.matrix import DIRECTORY, Rule, rules_for
 from domain.policy.standing import Standing
 from domain.revision import Head
 from domain.search import AllOf, Condition, Faceted, IdIn, Labelled, NoneOf, PatientIn, WrittenBy
@@ -142,7 +142,8 @@ class PolicySight:
             case "org":
                 own = tuple(each.partition("/")[2] for each in me.organizations)
                 itself = IdIn(own) if resource_type == "Organization" and own else NOTHING
-                named = Faceted(me.places) if me.places else NOTHING
+                places = me.organizations if resource_type in DIRECTORY else me.places
+                named = Faceted(places) if places else NOTHING
                 return _either((named, itself, _in_record(me.org, resource_type)))
             case "mine":
                 return Faceted(me.names) if me.names else NOTHING

@@ -6,7 +6,7 @@ ago gives nothing. `until` is when the picture changes by itself, without anybod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -67,8 +67,8 @@ def standing_of(caller: Caller, held: Iterable[Held], now: int, glass: frozenset
     now_held = [row for row in rows if _active(row.tie, now)]
     roles = {row.tie.about for row in now_held if row.tie.bond == "role" and row.tie.actor in caller.profiles}
     mine = {*actors_of(caller), *roles}
-    # Of who works at the same place only what is at that place counts, never whom they treat.
-    active = [row for row in now_held if row.tie.actor in mine or row.tie.bond == "place"]
+    # Of who works at the same place only their schedules count, never whom they treat.
+    active = [row for row in now_held if row.tie.actor in mine]
     by_bond: dict[str, set[str]] = {}
     for row in active:
         by_bond.setdefault(row.tie.bond, set()).add(row.tie.about)
@@ -80,6 +80,7 @@ def standing_of(caller: Caller, held: Iterable[Held], now: int, glass: frozenset
     consents = [row for row in active if row.tie.bond == "consent" and row.tie.rule is not None]
     found = (_effect(row, party, caller.subject) for row in consents)
     organizations = frozenset(caller.organizations)
+    places = organizations | _places(now_held, mine)
     return Standing(
         subject=caller.subject,
         names=frozenset({*caller.profiles, *roles, *_schedules(active, {*caller.profiles, *roles})}),
@@ -90,16 +91,26 @@ def standing_of(caller: Caller, held: Iterable[Held], now: int, glass: frozenset
         rx=frozenset(by_bond.get("rx", ())),
         org=frozenset(by_bond.get("org", ())),
         organizations=organizations,
-        places=organizations | by_bond.get("place", set()),
+        places=places | _schedules(now_held, places),
         glass=glass,
         effects=tuple(dict.fromkeys(each for each in found if each is not None)),
         until=min((edge for row in rows for edge in _edges(row.tie) if edge > now), default=FOREVER),
     )
 
 
-def _schedules(rows: Iterable[Held], names: set[str]) -> Iterable[str]:
+def _places(rows: Iterable[Held], mine: set[str]) -> frozenset[str]:
+    """Who and what is at the caller's organizations. A location is where its own statement says, not that of a role."""
+    found = (row for row in rows if row.tie.bond == "place" and row.tie.actor in mine)
+    return frozenset(
+        row.tie.about
+        for row in found
+        if not (row.tie.about.startswith("Location/") and row.name.startswith("PractitionerRole/"))
+    )
+
+
+def _schedules(rows: Iterable[Held], names: Collection[str]) -> frozenset[str]:
     """The schedules of somebody: what names those names them."""
-    return (row.tie.about for row in rows if row.tie.actor in names and row.tie.about.startswith("Schedule/"))
+    return frozenset(row.tie.about for row in rows if row.tie.actor in names and row.tie.about.startswith("Schedule/"))
 
 
 def _effect(row: Held, party: Party, subject: str) -> Effect | None:
