@@ -1,68 +1,26 @@
 """Calling webhooks: one POST to an address that was looked at beforehand, signed, without redirects, in five seconds.
 
-The address was given by somebody and may turn against us (SSRF): without a list only https to hosts whose every address is
-public; with `CHARTVAULT_WEBHOOK_HOSTS` only the hosts on it, which may be private then. The name is resolved once, and what
-is connected to is what was checked. What the other side answers is thrown away but for its status.
+Where calls may go is said in `allowed_hosts.py`, with `CHARTVAULT_WEBHOOK_HOSTS` as the list. What the other side answers is
+thrown away but for its status.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from api.allowed_hosts import AddressRefused, AllowedHosts, Resolve, UnknownHost
 from api.http_client import Connection, HttpError
-from api.oauth.key_sets import is_public_address
 from api.trust import trusted
-from domain.clients import is_public_https
 from domain.clinic.notice_ports import Webhook, Webhooks
 from domain.clinic.webhooks import signature
 from domain.outbox import Parcel, Undeliverable
 
 SECONDS = 5.0
 ANSWER_BYTES = 64 * 1024
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-
-
-class AllowedHosts:
-    """Where calls may go: the hosts of the setting (`hooks.example.org`, `10.1.2.3:8443`), else the public internet."""
-
-    def __init__(self, setting: str | None, resolve: Resolve | None = None) -> None:
-        self._named = frozenset(name.strip().lower() for name in (setting or "").split(",") if name.strip())
-        self._resolve = resolve or _addresses
-
-    def objection_to(self, url: str) -> str | None:
-        """Why this address cannot be called whatever it resolves to; `None` when it may be."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            return "This is not a URL"
-        if not self._named:
-            return (
-                None if is_public_https(url) else "An https URL of a public host, without user or fragment, is expected"
-            )
-        plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= 2_000
-        if not plain or host is None or parts.scheme not in ("https", "http") or "@" in parts.netloc or parts.fragment:
-            return "An http or https URL, without user or fragment, is expected"
-        return None if self._lists(host, port or 0) else "This host is not among those that webhooks may go to"
-
-    def _lists(self, host: str, port: int) -> bool:
-        return host in self._named or f"{host}:{port}" in self._named
-
-    async def address_of(self, host: str, port: int) -> str:
-        """The address to connect to. Raises `Undeliverable` when any address of the host is private: it may come next."""
-        try:
-            found = await self._resolve(host, port)
-        except OSError:
-            raise Undeliverable("unknown host") from None
-        if not found or not (self._lists(host, port) or (not self._named and all(map(is_public_address, found)))):
-            raise Undeliverable("address not allowed")
-        return found[0]
 
 
 class WebhookSender:
@@ -116,6 +74,10 @@ class WebhookSender:
                     answer = await connection.exchange(head + body, bodiless=False, seconds=SECONDS)
                 finally:
                     connection.close()
+        except AddressRefused:
+            raise Undeliverable("address not allowed") from None
+        except UnknownHost:
+            raise Undeliverable("unknown host") from None
         except TimeoutError:
             raise Undeliverable("no answer in time") from None
         except (OSError, HttpError, UnicodeError):
@@ -138,8 +100,3 @@ class WebhookSender:
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return f"POST {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
-
-
-async def _addresses(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(each[4][0]) for each in found]

@@ -1,4 +1,4 @@
-"""Where calls of webhooks go: never to an address inside, whatever a name resolves to or turns into."""
+"""Where calls to addresses that others gave go: never to an address inside, whatever a name resolves to or turns into."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from api.webhook_sending import AllowedHosts
-from domain.outbox import Undeliverable
+from api.allowed_hosts import AddressRefused, AllowedHosts, UnknownHost
 
 
 def hosts(setting: str | None, *addresses: str) -> AllowedHosts:
@@ -38,18 +37,18 @@ def hosts(setting: str | None, *addresses: str) -> AllowedHosts:
     ],
 )
 async def test_a_name_with_any_address_inside_is_refused(inside: str) -> None:
-    with pytest.raises(Undeliverable):
+    with pytest.raises(AddressRefused):
         await hosts(None, inside).address_of("hooks.example.org", 443)
-    with pytest.raises(Undeliverable):
+    with pytest.raises(AddressRefused):
         await hosts(None, "93.184.216.34", inside).address_of("hooks.example.org", 443)
 
 
 async def test_what_is_connected_to_is_what_was_looked_at() -> None:
     assert await hosts(None, "93.184.216.34").address_of("hooks.example.org", 443) == "93.184.216.34"
     assert await hosts("hooks.internal", "10.1.2.3").address_of("hooks.internal", 8443) == "10.1.2.3"
-    with pytest.raises(Undeliverable):
+    with pytest.raises(AddressRefused):
         await hosts("hooks.internal", "93.184.216.34").address_of("hooks.example.org", 443)
-    with pytest.raises(Undeliverable):
+    with pytest.raises(UnknownHost):
         await hosts(None).address_of("hooks.example.org", 443)
 
 
