@@ -1,7 +1,11 @@
-"""What this installation reaches outside itself, as the settings name it: mail, text messages, webhooks, payment services."""
+"""What this installation reaches outside itself, as the settings name it: mail, text messages, webhooks, providers of
+patients, payment services."""
 
 from __future__ import annotations
 
+from api.allowed_hosts import AllowedHosts
+from api.provider_calls import Bounds, Providers
+from api.provider_wire import Lines
 from api.settings import Settings
 from api.webhook_sending import WebhookSender
 from domain.clinic.billing_cards import Gateway
@@ -36,6 +40,12 @@ def carriers_of(settings: Settings, told: Telling, clock: Clock) -> dict[Channel
 def calls_of(settings: Settings, told: Telling, clock: Clock) -> WebhookSender:
     """What calls webhooks."""
     return WebhookSender(told.webhooks, settings.webhook_hosts, clock)
+
+
+def providers_of(settings: Settings) -> Providers:
+    """What calls the providers of patients."""
+    bounds = Bounds(content=settings.max_blob_mb * 1024 * 1024)
+    return Providers(Lines(AllowedHosts(settings.provider_hosts)), bounds)
 
 
 def payment_gateway(settings: Settings) -> Gateway | None:

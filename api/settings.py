@@ -143,6 +143,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_hosts: Annotated[
         str | None, _says("Hosts webhooks may go to, by comma, even private ones. Default: any public one, by https.")
     ] = None
+    provider_hosts: Annotated[
+        str | None, _says("The same for the providers of patients that records are synchronised with.")
+    ] = None
 
     max_resource_mb: Annotated[
         int, _says("Largest resource in a request, in MB; MongoDB stores up to 16 MB with index terms.", ge=1, le=15)
