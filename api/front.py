@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from api.asgi import Message, Receive, Scope, Send
 from api.forwarding import Forwarding, networks_of
+from api.lingering import Lingering
 from api.settings import Settings
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -19,6 +20,8 @@ Header: TypeAlias = tuple[bytes, bytes]
 MAX_TARGET, MAX_HEADER = 16 * 1024, 16 * 1024
 """Bytes of a request target, and of one header's value."""
 PREFLIGHT_SECONDS = 600
+_BODY = (b"content-length", b"transfer-encoding")
+"""One of them announces that a body follows."""
 _ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -60,16 +63,20 @@ class Front:
                 message["headers"] = self._completed(list(message.get("headers", ())), other)
             await send(message)
 
+        answer: Send = sealed
+        if any(name in _BODY for name, _ in headers):
+            lingering = Lingering(receive, sealed, expects=_value(headers, b"expect") is not None)
+            receive, answer = lingering.receive, lingering.send
         refusal = _refusal(scope, headers)
         if refusal is not None:
-            await _answer(sealed, refusal)
+            await _answer(answer, refusal)
         elif origin is not None and scope["method"] == "OPTIONS":
-            await _answer(sealed, 204 if other else 403, _PREFLIGHT if other else ())
+            await _answer(answer, 204 if other else 403, _PREFLIGHT if other else ())
         else:
             if self._forwards:
                 peer, port = scope.get("client") or (None, 0)
                 scope["client"] = (self._forwarding.client_of(peer, headers), port)
-            await application(scope, receive, sealed)
+            await application(scope, receive, answer)
 
     def _completed(self, headers: list[Header], other: tuple[Header, ...]) -> list[Header]:
         present = {name for name, _ in headers}

@@ -32,6 +32,8 @@ ALIVE_SECONDS = 60.0
 """How often an upload under way says so, far more often than a pending record may be silent."""
 MOST_DUPLICATES = 10
 CLOSING_SECONDS = 5.0
+GIVE_UP_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds before the record of a failed upload is looked for again, when the database is away: it often is what failed."""
 
 
 class MongoBlobs:
@@ -69,8 +71,8 @@ class MongoBlobs:
         if sniff is not None:
             content_type = sniff(await intake.head())
         await self._keyring.for_writing([patient_owner(patient)])  # an erased patient is refused before the upload
-        created = await self._pending.announce(blob_id, patient)
         try:
+            created = await self._pending.announce(blob_id, patient)
             key = BlobKey(blob_id)
             stored = await self.store.put(blob_id, intake.sealed(key))
             if stored != object_size(intake.size):
@@ -113,13 +115,17 @@ class MongoBlobs:
         return alive
 
     async def _give_up(self, blob_id: str) -> None:
-        """After a failed upload: doom the record and remove the bytes at once if the store answers; never raises."""
-        with suppress(DomainError):
-            with translated("The record cannot be doomed"):
-                await self.records.update_one(
-                    {"_id": blob_id, "state": PENDING}, {"$set": {"state": DOOMED, "at": now()}}
-                )
-            await self.store.delete(blob_id)
+        """After a failed upload: doom the record and remove the bytes as soon as both answer; never raises."""
+        for pause in (*GIVE_UP_PAUSES, None):
+            with suppress(DomainError):
+                with translated("The record cannot be doomed"):
+                    await self.records.update_one(
+                        {"_id": blob_id, "state": PENDING}, {"$set": {"state": DOOMED, "at": now()}}
+                    )
+                await self.store.delete(blob_id)
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -84,6 +84,17 @@ async def test_a_full_disk_is_said_and_leaves_nothing_and_small_documents_go_on(
         assert (await here.put(way, os.urandom(MB // 10))).status_code == 201
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_who_is_refused_before_the_end_of_an_upload_is_told_so(
+    local: Served, mongo_admin: Admin, way: str
+) -> None:
+    async with office(local, mongo_admin) as here:
+        path, headers, body = here.request(way, os.urandom(12 * MB))
+        stranger = {**headers, "authorization": "Bearer nothing"}
+        answers = await asyncio.gather(*(here.web.post(path, content=body, headers=stranger) for _ in range(4)))
+        assert [answer.status_code for answer in answers] == [401] * 4
+
+
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     with s3_servers.moto() as address:

@@ -13,15 +13,17 @@ import pytest
 from pymongo import MongoClient
 
 from domain.blobs import Blob, Blobs, Span
-from domain.errors import Gone, IntegrityFailure, NotFound
+from domain.errors import Gone, IntegrityFailure, NotFound, Unavailable
 from storage.blobs.local import LocalBlobStore
 from storage.crypto.keys import Keyring
 from storage.memory.blob_store import MemoryBlobStore
+from storage.mongo import blobs as module
 from storage.mongo.blob_rewrapping import rewrap_blobs
 from storage.mongo.blobs import MongoBlobs
 from storage.mongo.client import Database
 from storage.mongo.revisions import MongoRevisionStore
 from tests.contracts.blobs import MB, BlobsContract, Erase, publish, read, received, stream
+from tests.storage.mongo.failpoints import failing
 
 CANARY = b"Prosperous Chalmers, born on 25 December"
 
@@ -210,6 +212,28 @@ async def test_an_upload_whose_patient_is_erased_meanwhile_is_refused_at_its_end
         await blobs.receive(erased_meanwhile(), patient="p9", content_type="x/y", limit=MB)
     await blobs.close()
     assert objects.contents == {}
+
+
+@pytest.mark.parametrize("step", ["insert", "update"])
+async def test_a_failed_upload_is_given_up_though_the_database_is_away_at_first(
+    watched: tuple[MongoBlobs, MemoryBlobStore],
+    mongo_admin: MongoClient[dict[str, Any]],
+    database: str,
+    step: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`insert`: nobody knows whether the record was announced; `update`: it cannot be doomed either."""
+    blobs, objects = watched
+    monkeypatch.setattr(module, "GIVE_UP_PAUSES", (0.05,) * 10)
+    kept = await received(blobs, b"of the same patient, who has a key by now", patient="p1")
+    unknown = {"writeConcernError": {"code": 91, "errmsg": "shutting down"}} if step == "insert" else {"errorCode": 50}
+    with failing(mongo_admin, step, times=4, **unknown):
+        with pytest.raises(Unavailable):
+            await blobs.receive(stream(os.urandom(1000)), patient="p1", content_type="x/y", limit=MB)
+        await blobs.close()
+    records = mongo_admin[database]["blobs"].find({"_id": {"$ne": kept.id}})
+    assert [record["state"] for record in records] == ["doomed"]
+    assert set(objects.contents) == {kept.id}
 
 
 async def test_a_download_ends_when_the_patient_is_erased_meanwhile(
