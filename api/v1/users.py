@@ -12,6 +12,7 @@ from api.v1.service import Service
 from domain.access import Role
 from domain.accounts import managing, second_factors
 from domain.accounts.account import Account, ExternalId, Preferences, Status
+from domain.accounts.linking import require_linkable
 from domain.accounts.managing import Changes
 from domain.accounts.ports import AccountQuery
 from domain.accounts.registering import Applicant
@@ -121,6 +122,7 @@ async def shown(service: Service, visit: Visit) -> Outcome:
 async def added(service: Service, visit: Visit, body: NewUser) -> Outcome:
     """Invite somebody; the letter lets them choose a password"""
     _note_profiles(visit, body.profiles)
+    await require_linkable(service.parts, visit.caller, body.profiles)
     applicant = Applicant(email=body.email, first_name=body.first_name, last_name=body.last_name, role=body.role)
     account = await managing.added(
         service.people, visit.caller, applicant, profiles=body.profiles, organizations=body.organizations
@@ -136,6 +138,8 @@ async def changed(service: Service, visit: Visit, body: UserChange) -> Outcome:
     account = await _found(service, visit)
     visit.require_match(account.version, required=service.limits.require_if_match)
     _note_profiles(visit, body.profiles or ())
+    added = [each for each in body.profiles or () if each not in account.profiles]
+    await require_linkable(service.parts, visit.caller, added)
     return _answer(await managing.changed(service.people, visit.caller, account, body.changes))
 
 

@@ -16,7 +16,6 @@ from domain.errors import Forbidden
 from domain.identity import ResourceKey
 from domain.interactions.parts import Parts, opened
 from domain.policy.sight import PolicySight
-from domain.policy.standing import Standing
 from domain.revision import Change, Stored
 from domain.ties import Tie
 
@@ -35,8 +34,8 @@ async def require_belonging(parts: Parts, sight: PolicySight, change: Change, fr
         raise Forbidden("You may not say who works at this organization", reason="foreign_organization")
     for name in _people(added):
         person = ResourceKey("Practitioner", name)
-        if person not in fresh:
-            await _require_ours(parts, me, person, but=key)
+        if person not in fresh and not await is_of(parts, person, me.organizations, me.subject, but=key):
+            raise Forbidden("They are not of your organization, or not of yours alone", reason="works_elsewhere")
 
 
 def _unbounded(sight: PolicySight) -> bool:
@@ -64,8 +63,10 @@ def _people(ties: Iterable[Tie]) -> Iterable[str]:
     return dict.fromkeys(name.partition("/")[2] for name in named if name.startswith("Practitioner/"))
 
 
-async def _require_ours(parts: Parts, me: Standing, person: ResourceKey, *, but: ResourceKey) -> None:
-    """Raise `Forbidden` unless the person was put in by the caller, or works at the caller's organizations, and nowhere else.
+async def is_of(
+    parts: Parts, person: ResourceKey, organizations: frozenset[str], subject: str, *, but: ResourceKey | None = None
+) -> bool:
+    """Whether a Practitioner was put in by `subject`, or works at these organizations; and nowhere else, `but` aside.
 
     A role without an organization counts as one elsewhere; so does one that ended without being set inactive.
     """
@@ -73,8 +74,7 @@ async def _require_ours(parts: Parts, me: Standing, person: ResourceKey, *, but:
     query = msgspec.structs.replace(parts.search.parse(_ROLE, pairs, strict=True).query, count=_MOST_ROLES)
     roles = [role for role in (await parts.store.find(query)).matches if role.head.key != but]
     places = [{name for name in role.head.facets if name.startswith("Organization/")} for role in roles]
-    here = [bool(names) and names <= me.organizations for names in places]
+    here = [bool(names) and names <= organizations for names in places]
     stored = await parts.store.newest(person)
-    made = stored is not None and stored.head.source == me.subject
-    if not all(here) or len(roles) >= _MOST_ROLES or not (here or made):
-        raise Forbidden("They are not of your organization, or not of yours alone", reason="works_elsewhere")
+    made = stored is not None and stored.head.source == subject
+    return all(here) and len(roles) < _MOST_ROLES and (bool(here) or made)

@@ -121,7 +121,9 @@ async def test_a_stale_version_changes_nothing(clinic: Clinic) -> None:
     assert after["version"] == int(tag[3:-1]) + 1 + [answer.status_code for answer in answers].count(200)
 
 
-async def test_somebody_is_invited_chooses_a_password_and_logs_in(clinic: Clinic) -> None:
+async def test_somebody_is_invited_chooses_a_password_and_logs_in(clinic: Clinic, program: str) -> None:
+    record = {"resourceType": "Patient", "id": "77", "managingOrganization": {"reference": HERE}}
+    assert (await clinic.fhir(program).put("/Patient/77", json=record)).status_code == 201
     token = await clinic.token("ADMIN", organizations=[HERE])
     body = {"email": "new@clinic.example", "firstName": "N", "lastName": "W", "profiles": ["Patient/77"]}
     made = await clinic.post("/users", body, token)
