@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from api.oauth.registration import Metadata, new_client
 from domain.access import Role
 from tests.api.oauth.installation import EC_KEY, Installation, public_jwk
 from tests.api.oauth.people import add_person, system_token
@@ -45,6 +48,12 @@ async def test_an_administrator_registers_a_backend_service(installation: Instal
     assert "client_secret" not in body
     entry = await installation.last_entry()
     assert (entry["interaction"], entry["targets"]) == ("client-register", [f"Client/{body['client_id']}"])
+
+
+def test_an_id_can_be_the_argument_of_a_command() -> None:
+    given = msgspec.convert(LAB, Metadata)
+    ids = [new_client(given, created=datetime.now(UTC), created_by="u1").id for _ in range(300)]
+    assert [each for each in ids if not each.isalnum()] == []
 
 
 async def test_a_secret_is_shown_once_and_not_stored(installation: Installation) -> None:
