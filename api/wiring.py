@@ -69,6 +69,7 @@ from storage.mongo.verification import verify
 from storage.mongo.vouchers import MongoVouchers
 from storage.oversight import Oversight, oversight
 from storage.people import people
+from storage.provider_rows import ProviderRows, provider_rows
 from storage.telling import telling
 
 
@@ -97,6 +98,7 @@ class Opened(NamedTuple):
     feedback: MongoFeedbackBook
     telling: Telling
     carriers: Mapping[Channel, Carry]
+    providers: ProviderRows
 
     async def work(self) -> None:
         """Carry out the jobs there are; for the server's own processes."""
@@ -177,6 +179,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
                     MongoFeedbackBook(database),
                     told,
                     carriers_of(settings, told, now),
+                    provider_rows(database, keyring),
                 )
         finally:
             await watch.throttle.close()

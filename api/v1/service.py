@@ -22,6 +22,7 @@ from domain.clinic.medical_record_cards import MedicalRecords
 from domain.clinic.order_checking import ReadIssues
 from domain.clinic.prescription_sheets import Letterheads
 from domain.clinic.prescriptions import Prescribing
+from domain.clinic.provider_ports import Connections, Remotes
 from domain.clinic.record_note_cards import RecordNotes
 from domain.clinic.refills import RefillRecords
 from domain.clinic.sharing import ShareRecords
@@ -83,6 +84,8 @@ class Service(NamedTuple):
     inquiries: InquiryRecords
     calls: Calls
     listeners: Listeners
+    connections: Connections
+    remotes: Remotes
     summaries: SummaryRecords
     gateway: Gateway | None = None
     verifier: Verifier | None = None

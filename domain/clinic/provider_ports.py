@@ -87,9 +87,9 @@ class Connections(Protocol):
 
     async def get(self, patient: str) -> Connection | None: ...
 
-    async def put(self, connection: Connection, *, seen: int | None) -> Connection:
-        """Store it in place of the version `seen`, `None` for none, and give it the next version; an automatic run is due at
-        once. Raises `VersionConflict` when somebody was faster."""
+    async def put(self, connection: Connection, *, seen: int | None, due: datetime | None = None) -> Connection:
+        """Store it in place of the version `seen`, `None` for none, and give it the next version. An automatic run is due at
+        `due`. Raises `VersionConflict` when somebody was faster, `Gone` when the patient was erased."""
         ...
 
     async def remove(self, patient: str, *, seen: int | None = None) -> bool:

@@ -31,6 +31,7 @@ from storage.mongo.documents import RESOURCES
 from storage.mongo.failures import translated
 from storage.mongo.index_entries import FIELDS
 from storage.mongo.notice_documents import NOTICES, OUTBOX
+from storage.mongo.provider_connections import forget_connection
 from storage.mongo.tombstones import Tombstone, compartment_of, write_tombstone
 
 BATCH = 200
@@ -62,12 +63,14 @@ async def erase_patient(
     at = await destroy_key(keyring, patient, entry.recorded)
     await doom_blobs(database, patient)
     await forget_notices(database, patient)
+    await forget_connection(database, keyring, patient)
     done = await strip_current(database, patient, progress)
     with translated("The tombstone cannot be stored"):
         await write_tombstone(database, keyring, patient=patient, at=at, by=entry.subject, reason=reason)
     await sleep(keyring.ttl_seconds + COMMIT_SECONDS)
     await doom_blobs(database, patient)
     await forget_notices(database, patient)
+    await forget_connection(database, keyring, patient)
     await strip_current(database, patient, progress, done)
     with translated("The tombstone cannot be stored"):
         return await write_tombstone(database, keyring, patient=patient, at=at, by=entry.subject, reason=reason)

@@ -22,6 +22,7 @@ from storage.mongo.drug_tables import DRUG_TABLES
 from storage.mongo.failures import translated
 from storage.mongo.notice_documents import NOTICES, NUMBERS, OUTBOX, PREFERENCES, WAITING, WEBHOOKS
 from storage.mongo.oversight_documents import BREAK_GLASS, RATES, RELATIONS
+from storage.mongo.provider_connections import PROVIDER_CONNECTIONS
 from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
 from storage.mongo.vouchers import VOUCHERS
@@ -146,6 +147,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     CLIENTS: (),
     DRUG_TABLES: (),
     CDS_FEEDBACK: (),
+    # What is due: looked for every second.
+    PROVIDER_CONNECTIONS: (IndexModel("next", name="due", partialFilterExpression={"next": {"$exists": True}}),),
     VOUCHERS: (IndexModel("expires", name="expiry", expireAfterSeconds=0),),
 }
 

@@ -17,6 +17,7 @@ from storage.mongo.blob_documents import BLOBS, BlobDocument
 from storage.mongo.cds_feedback import CDS_FEEDBACK, CdsFeedbackDocument
 from storage.mongo.clients import CLIENTS, ClientDocument
 from storage.mongo.drug_tables import DRUG_TABLES, DrugTablesDocument
+from storage.mongo.provider_connections import PROVIDER_CONNECTIONS, ProviderConnectionDocument
 from storage.mongo.session_documents import SESSIONS, SessionDocument
 from storage.mongo.signing_keys import SIGNING_KEYS, SigningKeyDocument
 from storage.mongo.tombstones import ERASURES, Tombstone
@@ -47,6 +48,7 @@ SHAPES: Mapping[str, type] = {
     oversight.RELATIONS: oversight.RelationDocument,
     DRUG_TABLES: DrugTablesDocument,
     CDS_FEEDBACK: CdsFeedbackDocument,
+    PROVIDER_CONNECTIONS: ProviderConnectionDocument,
     told.NOTICES: told.NoticeDocument,
     told.NUMBERS: told.NumberDocument,
     told.OUTBOX: told.ParcelDocument,

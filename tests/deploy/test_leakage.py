@@ -22,6 +22,7 @@ from domain.clients import Client
 from domain.clinic.cds_feedback import Feedback
 from domain.clinic.drug_knowledge import starter, write
 from domain.clinic.notice_ports import Likes, Webhook
+from domain.clinic.provider_ports import Auth, Connection
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.notices import Notice
@@ -49,6 +50,7 @@ from storage.mongo.notice_preferences import MongoLikes
 from storage.mongo.notices import MongoNotices
 from storage.mongo.outbox import MongoOutbox
 from storage.mongo.presence import Presence
+from storage.mongo.provider_connections import MongoConnections
 from storage.mongo.replays import MongoReplays
 from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.sessions import MongoSessions
@@ -192,7 +194,7 @@ async def open_the_glass(data: Database, keyring: Keyring) -> None:
 
 
 async def tell(data: Database, keyring: Keyring, store: MongoRevisionStore) -> None:
-    """A notice, told and read; a letter given up; choices; a webhook."""
+    """A notice, told and read; a letter given up; choices; a webhook; a provider."""
     notice = Notice(
         id="Chalmers", kind="result-ready", recipients=("Patient/1",), due=NOW, patient="1", values={"title": "Erewhon"}
     )
@@ -221,6 +223,9 @@ async def tell(data: Database, keyring: Keyring, store: MongoRevisionStore) -> N
         types=("*",),
     )
     await MongoWebhooks(data, keyring).add(hook, most=9)
+    auth = Auth(kind="BASIC", name="Chalmers", secret="Prosperous")
+    provider = Connection(id="c", patient="1", name="Erewhon", base="https://Erewhon", remote_patient="Jim", auth=auth)
+    await MongoConnections(data, keyring).put(provider, seen=None, due=NOW)
 
 
 async def add_person(accounts: MongoAccounts) -> None:
