@@ -129,8 +129,7 @@ def embedded_mongo(settings: Settings) -> EmbeddedMongo:
 async def opened(settings: Settings) -> AsyncIterator[Opened]:
     """Connect, check, create what is missing, and close in reverse order at the end.
 
-    `settings.mongodb_uri` must be set: starting the embedded server is the command's business. Raises `Unavailable` when the
-    database or the keys cannot be reached, or when the deployment cannot keep the product's promises.
+    Raises `Unavailable` when database (`settings.mongodb_uri`) or keys cannot be reached, or the promises not be kept.
     """
     async with _reached(settings) as (client, database, keyring):
         custom = CustomParameters()
@@ -191,7 +190,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
 
 @asynccontextmanager
 async def _reached(settings: Settings) -> AsyncIterator[tuple[mongo.Client, mongo.Database, Keyring]]:
-    """Database and keys."""
+    """Database and keys. Starting the embedded server is the command's business."""
     if settings.mongodb_uri is None:
         raise Unavailable("No database: CHARTVAULT_MONGODB_URI is not set and no embedded server runs")
     client = mongo.connect(settings.mongodb_uri, pool_size=settings.mongodb_pool_size)
