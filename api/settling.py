@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from api.v1.billings import BILLS
 from api.v1.service import Service
-from domain.access import Caller, parse_scopes
+from domain.access import background
 from domain.clinic import payments
 from domain.interactions.parts import Occasion
 
 SETTLE_SECONDS = 30.0
-_WORKER = Caller("payments", "chartvault-server", "background", parse_scopes("system/*.cruds"))
+_WORKER = background("payments")
 
 
 async def settle_payments(service: Service) -> None:

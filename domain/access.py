@@ -118,6 +118,11 @@ def parse_scopes(text: str) -> dict[str, frozenset[str]]:
     return {name: frozenset(letters) for name, letters in rights.items()}
 
 
+def background(work: str) -> Caller:
+    """The program itself, at work that nobody asks for; `work` is who the audit trail names."""
+    return Caller(work, "chartvault-server", "background", parse_scopes("system/*.cruds"))
+
+
 def conditional_scopes(text: str) -> tuple[Scope, ...]:
     """The scopes of a string that grant something only in part: `patient/` ones and those with parameters."""
     return tuple(scope for scope in read_scopes(text) if scope.level == "patient" or scope.filters)

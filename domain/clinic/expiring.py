@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from domain.access import Caller, parse_scopes
+from domain.access import background
 from domain.clinic.appointments import StillOpen, expired
 from domain.clinic.booking import KIND
 from domain.clinic.booking_desk import Desk
@@ -18,7 +18,7 @@ from domain.interactions.parts import Occasion
 
 EVERY_SECONDS = 60.0
 MOST_AT_ONCE = 500
-_SWEEPER = Caller("chartvault", "chartvault", "expiring", parse_scopes("system/*.cruds"))
+_SWEEPER = background("expiring")
 
 
 async def write_down(desk: Desk) -> None:

@@ -7,10 +7,11 @@ by that shape, so one that another system wrote shows as a share too.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from domain.clinic.sharing import Share
-from domain.identity import FhirJson, parse_reference
+from domain.identity import FhirJson
+from fhir_mapping.friendly.coded import single
+from fhir_mapping.friendly.elements import LOINC, reference, to
 
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 
@@ -26,23 +27,23 @@ class Shares:
         return {
             "resourceType": "Consent",
             "status": "active",
-            "scope": _concept(f"{_TERMINOLOGY}/consentscope", "patient-privacy"),
-            "category": [_concept("http://loinc.org", "59284-0")],
-            "patient": {"reference": f"Patient/{patient}"},
+            "scope": single(f"{_TERMINOLOGY}/consentscope", "patient-privacy"),
+            "category": [single(LOINC, "59284-0")],
+            "patient": to(f"Patient/{patient}"),
             "dateTime": _instant(share.created_at),
-            "policyRule": _concept(f"{_TERMINOLOGY}/v3-ActCode", "OPTIN"),
+            "policyRule": single(f"{_TERMINOLOGY}/v3-ActCode", "OPTIN"),
             "provision": {
                 "type": "permit",
                 "period": period,
                 "actor": [
                     {
-                        "role": _concept(f"{_TERMINOLOGY}/v3-ParticipationType", "IRCP"),
-                        "reference": {"reference": share.practitioner},
+                        "role": single(f"{_TERMINOLOGY}/v3-ParticipationType", "IRCP"),
+                        "reference": to(share.practitioner),
                     }
                 ],
-                "action": [_concept(f"{_TERMINOLOGY}/consentaction", "access")],
+                "action": [single(f"{_TERMINOLOGY}/consentaction", "access")],
                 "purpose": [{"system": f"{_TERMINOLOGY}/v3-ActReason", "code": share.purpose}],
-                "data": [{"meaning": "instance", "reference": {"reference": f"DocumentReference/{share.document}"}}],
+                "data": [{"meaning": "instance", "reference": to(f"DocumentReference/{share.document}")}],
             },
         }
 
@@ -52,7 +53,7 @@ class Shares:
         actors, data = rule.get("actor", []), rule.get("data", [])
         if rule.get("type") != "permit" or len(actors) != 1 or len(data) != 1:
             return None
-        target, actor = _key(data[0]), _key(actors[0])
+        target, actor = reference(data[0].get("reference")), reference(actors[0].get("reference"))
         if target is None or target.type != "DocumentReference" or actor is None or actor.type != "Practitioner":
             return None
         period = rule.get("period", {})
@@ -71,15 +72,6 @@ class Shares:
     def ended(self, content: FhirJson) -> FhirJson:
         """See `ShareRecords.ended`."""
         return {**content, "status": "inactive"}
-
-
-def _concept(system: str, code: str) -> FhirJson:
-    return {"coding": [{"system": system, "code": code}]}
-
-
-def _key(row: FhirJson) -> Any:
-    literal = parse_reference(row.get("reference", {}).get("reference", ""))
-    return None if literal is None else literal.key
 
 
 def _instant(moment: datetime) -> str:
