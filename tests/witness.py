@@ -32,7 +32,7 @@ _SECRET_FIELDS = frozenset(
     {
         *("family", "given", "line", "password", "email", "otp", "refreshToken", "mfaToken", "token", "reason", "note"),
         *("firstName", "lastName", "div", "code_verifier", "client_secret", "client_assertion", "refresh_token"),
-        *("birthDate", "postalCode", "newPassword", "currentPassword", "recoveryCode"),
+        *("birthDate", "postalCode", "newPassword", "currentPassword", "recoveryCode", "secret"),
     }
 )
 _PERSONAL_VALUES = frozenset({"identifier", "telecom"})

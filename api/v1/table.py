@@ -29,6 +29,7 @@ from api.v1 import (
     patients,
     prescription_print,
     prescriptions,
+    provider_connection,
     record_history,
     record_notes,
     refills,
@@ -83,4 +84,5 @@ TABLE: tuple[Endpoint, ...] = (
     *notification_events.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *inquiries.ENDPOINTS,
+    *provider_connection.ENDPOINTS,
 )

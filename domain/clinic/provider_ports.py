@@ -60,9 +60,9 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """Where the records of a patient are kept as well, and what of it comes to us.
 
-    `id` is the same for the same patient as long as the connection lasts; `patient` is our logical id, `remote_patient` theirs.
-    `base` is the FHIR base without a slash at the end. `every` is the time between automatic runs, `None` for none; `types`
-    are the resource types to take. `version` counts the changes made to it.
+    `id` is the same whenever the same patient is connected with the same person there; `patient` is our logical id,
+    `remote_patient` theirs. `base` is the FHIR base without a slash at the end. `every` is the time between automatic runs,
+    `None` for none; `types` are the resource types to take. `version` counts the changes, the last was made at `updated`.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     every: timedelta | None = None
     types: tuple[str, ...] = ()
     version: int = 0
+    updated: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Connection({self.id}, {self.version})"

@@ -43,6 +43,7 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True):
     auth: Auth
     every: float | None
     types: tuple[str, ...]
+    updated: datetime | None
 
 
 _sealed = msgspec.msgpack.Decoder(_Sealed)
@@ -127,6 +128,7 @@ def _row(connection: Connection, name: str, key: SealingKey, due: datetime | Non
         connection.auth,
         None if connection.every is None else connection.every.total_seconds(),
         connection.types,
+        connection.updated,
     )
     row = {
         "_id": name,
@@ -148,6 +150,7 @@ def _connection(row: Document, key: SealingKey) -> Connection:
         auth=content.auth,
         every=None if content.every is None else timedelta(seconds=content.every),
         types=content.types,
+        updated=content.updated,
         version=row["version"],
     )
 
