@@ -40,3 +40,12 @@ async def _repeat(name: str, action: Callable[[], Awaitable[None]], seconds: flo
             log.warning("background work waits", work=name, kind=type(error).__name__)
         except Exception as error:
             log.error("background work failed", work=name, kind=type(error).__name__)
+
+
+async def patiently(turn: Callable[[], Awaitable[None]]) -> None:
+    """For a turn that waits for work by itself: one that fails is not begun again at once."""
+    try:
+        await turn()
+    except Exception:
+        await asyncio.sleep(EVERY_SECONDS)
+        raise

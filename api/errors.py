@@ -32,6 +32,7 @@ HTTP_STATUS: dict[type[errors.DomainError], int] = {
     errors.Throttled: 429,
     errors.VersionConflict: 412,
     errors.MissingData: 412,
+    errors.FailedDependency: 424,
     errors.AmbiguousMatch: 412,
     errors.Conflict: 409,
     errors.Contention: 409,

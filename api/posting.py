@@ -7,11 +7,11 @@ takes long takes one lane. Nothing of a parcel is logged but its channel and wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from api.background import repeated
+from api.background import patiently, repeated
 from api.logs import log
 from domain.accounts.people import People
 from domain.clinic.telling import Telling, tell_all
@@ -95,15 +95,6 @@ async def posting(
         for channel, carry in carriers.items():
             postman = Postman(telling.outbox, channel, carry)
             stack.push_async_callback(postman.close)
-            await stack.enter_async_context(repeated("post", partial(_patiently, postman.turn), seconds=0))
-        await stack.enter_async_context(repeated("notices", partial(_patiently, tell), seconds=0))
+            await stack.enter_async_context(repeated("post", partial(patiently, postman.turn), seconds=0))
+        await stack.enter_async_context(repeated("notices", partial(patiently, tell), seconds=0))
         yield
-
-
-async def _patiently(turn: Callable[[], Awaitable[None]]) -> None:
-    """A turn waits for work by itself; one that fails is not begun again at once."""
-    try:
-        await turn()
-    except Exception:
-        await asyncio.sleep(LOOK_SECONDS)
-        raise

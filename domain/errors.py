@@ -23,6 +23,7 @@
     ├── Throttled                 come back later                               ("throttled")
     ├── VersionConflict           If-Match names a version that is not newest   ("conflict")
     ├── MissingData               what a decision needs cannot be fetched      ("incomplete")
+    ├── FailedDependency          what this needs elsewhere is known to fail   ("processing")
     ├── AmbiguousMatch            a condition selects more than one resource    ("multiple-matches")
     ├── Conflict                  it would break a rule about others            ("business-rule")
     ├── Contention                writers kept colliding, nothing was stored    ("lock-error")
@@ -177,6 +178,10 @@ class VersionConflict(DomainError):
 
 class MissingData(DomainError):
     code = "incomplete"
+
+
+class FailedDependency(DomainError):
+    code = "processing"
 
 
 class AmbiguousMatch(DomainError):

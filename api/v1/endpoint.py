@@ -137,6 +137,7 @@ class _Row(NamedTuple):
     refuses: tuple[int, ...] = ()
     takes: str | None = None
     also: tuple[int, ...] = ()
+    blank: bool = False
 
 
 class Endpoint(_Row):
@@ -144,7 +145,8 @@ class Endpoint(_Row):
     `View` it shows with `status`. `public` needs no token, and looks at one that is there only if it is `optional`.
     `streams` leaves reading the body to the handler (`visit.receive`). `replays` answers a repeated Idempotency-Key with
     the first result. `refuses` are statuses it answers besides those that follow from all this, `takes` is the media type of
-    a body that is streamed, `also` other statuses of success with the same view: all for the documentation."""
+    a body that is streamed, `also` other statuses of success with the same view: all for the documentation. `blank` takes no
+    body at all for an empty form."""
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

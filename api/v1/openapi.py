@@ -43,7 +43,7 @@ SAID: dict[int, str] = {
     416: "There is no such range of bytes",
     422: "A value breaks a rule; `errors` names each field",
     423: "The document holds malware",
-    424: "Data this depends on could not be fetched",
+    424: "What this depends on elsewhere is known to fail, or could not be fetched; `code` says which",
     428: "If-Match with the version that was read is required",
     429: "Too many requests; come back after Retry-After seconds",
     500: "Something went wrong here; the request id tells us what",
@@ -88,7 +88,7 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any], components: Mapping[
         operation["security"] = []
     if endpoint.body is not None:
         content = {"application/json": _with_example(schemas[endpoint.body], components)}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not endpoint.blank, "content": content}
     elif endpoint.takes is not None:
         content = {endpoint.takes: {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}

@@ -115,8 +115,7 @@ class Surface:
         if query is not None:
             given["query"] = query
         if endpoint.body is not None:
-            require_json(visit.headers)
-            visit.raw = await read_body(visit.receive, dict(visit.headers), endpoint.limit)
+            visit.raw = await _body(endpoint, visit)
             given["body"] = decoded_body(visit.raw, endpoint.body)
         limits = self._service.limits
         try:
@@ -148,6 +147,14 @@ class Surface:
         except DomainError as error:
             return problem_of(error, visit.request_id)
         return outcome
+
+
+async def _body(endpoint: Endpoint, visit: Visit) -> bytes:
+    """The JSON that was sent; of a form that may be left blank, an empty one when nothing was."""
+    if endpoint.blank and b"content-type" not in visit.headers:
+        return await read_body(visit.receive, dict(visit.headers), endpoint.limit) or b"{}"
+    require_json(visit.headers)
+    return await read_body(visit.receive, dict(visit.headers), endpoint.limit)
 
 
 def _needs_caller(endpoint: Endpoint | None, visit: Visit) -> bool:
