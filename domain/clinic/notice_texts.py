@@ -47,6 +47,11 @@ WORDINGS: Mapping[str, Wording] = {
     "document-shared": Wording("A document was shared with you", "{title}"),
     "invoice-issued": Wording("There is a new invoice", "It can be paid now."),
     "payment-received": Wording("A payment has arrived", "Thank you."),
+    "sync-failed": Wording("Synchronisation with a provider has failed", "{provider}: {detail} {steps}"),
+    "sync-conflict": Wording(
+        "Entries were changed here and at a provider", "{provider}: {count} entries. Yours were kept; compare both."
+    ),
+    "sync-news": Wording("Something important was changed by a provider", "{provider}: {news}"),
     "inquiry-received": Wording(
         "Somebody asks to become a patient", "The inquiry waits for an answer.", "/patients/new?inquiry={inquiry}"
     ),
