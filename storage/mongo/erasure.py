@@ -32,6 +32,7 @@ from storage.mongo.failures import translated
 from storage.mongo.index_entries import FIELDS
 from storage.mongo.notice_documents import NOTICES, OUTBOX
 from storage.mongo.provider_connections import forget_connection
+from storage.mongo.sync_documents import SYNC_ITEMS, SYNC_LOG, SYNC_RUNS
 from storage.mongo.tombstones import Tombstone, compartment_of, write_tombstone
 
 BATCH = 200
@@ -108,9 +109,9 @@ async def doom_blobs(database: Database, patient: str) -> None:
 
 
 async def forget_notices(database: Database, patient: str) -> None:
-    """Remove what was to be told of the patient, and what of it is still on its way."""
+    """Remove what was to be told of the patient, what of it is still on its way, and what is known of synchronisation."""
     with translated("The notifications cannot be erased"):
-        for name in (NOTICES, OUTBOX):
+        for name in (NOTICES, OUTBOX, SYNC_RUNS, SYNC_ITEMS, SYNC_LOG):
             await database[name].delete_many({"patient": patient})
 
 

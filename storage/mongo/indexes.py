@@ -25,6 +25,7 @@ from storage.mongo.oversight_documents import BREAK_GLASS, RATES, RELATIONS
 from storage.mongo.provider_connections import PROVIDER_CONNECTIONS
 from storage.mongo.session_documents import SESSIONS
 from storage.mongo.signing_keys import SIGNING_KEYS
+from storage.mongo.sync_documents import SYNC_ITEMS, SYNC_LOG, SYNC_RUNS
 from storage.mongo.vouchers import VOUCHERS
 
 DAY_SECONDS = 86_400
@@ -33,6 +34,8 @@ INDEX_NOT_FOUND = 27
 HAS_SCOPED: Mapping[str, Any] = {"partialFilterExpression": {"scoped": {"$exists": True}}}
 IS_LIVE: Mapping[str, Any] = {"partialFilterExpression": {"reach": {"$exists": True}}}
 HAS_RANGES: Mapping[str, Any] = {"partialFilterExpression": {"ranges.p": {"$exists": True}}}
+
+IS_OPEN: Mapping[str, Any] = {"open": True}
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     # `_id` alone serves reads by id, the type (an `_id` range) and sorting by id.
@@ -142,6 +145,24 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel("gone", name="expiry", expireAfterSeconds=0),
     ),
     PREFERENCES: (),
+    SYNC_RUNS: (
+        # One run of a patient that is not over; what waits, or whose holder fell silent: looked for every second.
+        IndexModel("patient", name="one", unique=True, partialFilterExpression=IS_OPEN),
+        IndexModel("until", name="ready", partialFilterExpression=IS_OPEN),
+        # The newest run of a patient; erasure.
+        IndexModel(["patient", ("created", -1), ("_id", -1)], name="patient_time"),
+        IndexModel("gone", name="expiry", expireAfterSeconds=0),
+    ),
+    SYNC_ITEMS: (
+        # What a run took; what a resource of ours was at the provider, and erasure.
+        IndexModel(["run", "local"], name="run"),
+        IndexModel(["patient", "local"], name="patient"),
+    ),
+    SYNC_LOG: (
+        # The log of a patient, newest first; erasure.
+        IndexModel(["patient", ("at", -1), ("_id", -1)], name="patient_time"),
+        IndexModel("gone", name="expiry", expireAfterSeconds=0),
+    ),
     WEBHOOKS: (IndexModel(["owner", "_id"], name="owner"),),
     SIGNING_KEYS: (),
     CLIENTS: (),

@@ -13,6 +13,7 @@ from storage.mongo import account_documents as people
 from storage.mongo import documents as records
 from storage.mongo import notice_documents as told
 from storage.mongo import oversight_documents as oversight
+from storage.mongo import sync_documents as synced
 from storage.mongo.blob_documents import BLOBS, BlobDocument
 from storage.mongo.cds_feedback import CDS_FEEDBACK, CdsFeedbackDocument
 from storage.mongo.clients import CLIENTS, ClientDocument
@@ -49,6 +50,9 @@ SHAPES: Mapping[str, type] = {
     DRUG_TABLES: DrugTablesDocument,
     CDS_FEEDBACK: CdsFeedbackDocument,
     PROVIDER_CONNECTIONS: ProviderConnectionDocument,
+    synced.SYNC_RUNS: synced.SyncRunDocument,
+    synced.SYNC_ITEMS: synced.SyncItemDocument,
+    synced.SYNC_LOG: synced.SyncLogDocument,
     told.NOTICES: told.NoticeDocument,
     told.NUMBERS: told.NumberDocument,
     told.OUTBOX: told.ParcelDocument,
@@ -84,6 +88,11 @@ LINKS: tuple[Link, ...] = (
     Link(oversight.BREAK_GLASS, "account", people.ACCOUNTS),
     Link(oversight.BREAK_GLASS, "patient", records.RESOURCES),
     Link(oversight.RELATIONS, "a", records.RESOURCES),
+    Link(synced.SYNC_RUNS, "patient", records.RESOURCES),
+    Link(synced.SYNC_ITEMS, "local", records.RESOURCES),
+    Link(synced.SYNC_ITEMS, "run", synced.SYNC_RUNS),
+    Link(synced.SYNC_LOG, "about", records.RESOURCES),
+    Link(synced.SYNC_LOG, "run", synced.SYNC_RUNS),
     Link(told.NOTICES, "recipients", records.RESOURCES, many=True),
     Link(told.OUTBOX, "to", people.ACCOUNTS),
     Link(told.PREFERENCES, "_id", people.ACCOUNTS),

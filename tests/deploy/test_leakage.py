@@ -23,6 +23,9 @@ from domain.clinic.cds_feedback import Feedback
 from domain.clinic.drug_knowledge import starter, write
 from domain.clinic.notice_ports import Likes, Webhook
 from domain.clinic.provider_ports import Auth, Connection
+from domain.clinic.sync_items import Item, Source
+from domain.clinic.sync_log import Line
+from domain.clinic.sync_runs import Run
 from domain.identity import FhirJson, ResourceKey
 from domain.jobs import Job
 from domain.notices import Notice
@@ -56,6 +59,9 @@ from storage.mongo.revisions import MongoRevisionStore
 from storage.mongo.sessions import MongoSessions
 from storage.mongo.shapes import SHAPES
 from storage.mongo.signing_keys import MongoSigningKeys
+from storage.mongo.sync_items import MongoItems
+from storage.mongo.sync_log import MongoLogBook
+from storage.mongo.sync_runs import MongoRuns
 from storage.mongo.throttling import MongoCounters
 from storage.mongo.tickets import MongoTickets
 from storage.mongo.tombstones import Tombstone
@@ -226,6 +232,39 @@ async def tell(data: Database, keyring: Keyring, store: MongoRevisionStore) -> N
     auth = Auth(kind="BASIC", name="Chalmers", secret="Prosperous")
     provider = Connection(id="c", patient="1", name="Erewhon", base="https://Erewhon", remote_patient="Jim", auth=auth)
     await MongoConnections(data, keyring).put(provider, seen=None, due=NOW)
+    await synchronise(data, keyring)
+
+
+async def synchronise(data: Database, keyring: Keyring) -> None:
+    """A run that was taken and is over, another that waits; an entry; a line of the log."""
+    runs = MongoRuns(data, keyring)
+    run = Run(id="r1", patient="1", trigger="MANUAL", created=NOW, agreed=1, place="https://Erewhon/Patient/Jim")
+    await runs.enqueue(run)
+    taken = await runs.claim(now=NOW, until=datetime.now(UTC))
+    assert taken is not None
+    await runs.end(msgspec.structs.replace(taken, state="COMPLETED", ended=datetime.now(UTC)))
+    await runs.enqueue(msgspec.structs.replace(run, id="r2"))
+    item = Item(
+        name="Observation/Chalmers",
+        local="Observation/3",
+        digest=b"d",
+        run="r1",
+        coming="NEW",
+        at=NOW,
+        title="Prosperous",
+    )
+    await MongoItems(data, keyring).keep(Source("1", "https://Erewhon"), [item])
+    line = Line(
+        cause="run/r1/Chalmers",
+        patient="1",
+        action="MANUAL_SYNC",
+        status="SUCCESS",
+        at=datetime.now(UTC),
+        details="Jim Chalmers",
+        about="Observation/3",
+        run="r1",
+    )
+    await MongoLogBook(data, keyring).write([line])
 
 
 async def add_person(accounts: MongoAccounts) -> None:
