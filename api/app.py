@@ -27,6 +27,7 @@ from api.oauth.surface import OAuthSurface
 from api.posting import posting
 from api.settings import Settings
 from api.settling import SETTLE_SECONDS, settle_payments
+from api.syncing import syncing
 from api.v1.surface import Surface
 from domain.clinic import expiring
 
@@ -103,6 +104,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 repeated("alerts", parts.alert),
                 posting(parts.parts, parts.people, parts.telling, parts.carriers),
                 repeated("jobs", parts.work),
+                syncing(service.sync),
                 repeated("holds", lambda: expiring.write_down(desk), seconds=expiring.EVERY_SECONDS),
                 repeated("signing keys", parts.signatures.refresh),
                 repeated("payments", partial(settle_payments, service), seconds=SETTLE_SECONDS),

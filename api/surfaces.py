@@ -18,6 +18,7 @@ from api.oauth.surface import OAuthSurface
 from api.oauth.table import ROUTES
 from api.outside import calls_of, insurance_verifier, payment_gateway, providers_of
 from api.settings import Settings
+from api.syncing import sync_of
 from api.tokens import AccessTokens
 from api.trusted_keys import TrustedKeys
 from api.v1.cursors import Cursors
@@ -125,6 +126,7 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         listeners=Listeners(opened.telling.notices),
         connections=opened.providers.connections,
         remotes=providers_of(settings),
+        sync=sync_of(settings, opened),
     )
 
 

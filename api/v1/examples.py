@@ -55,6 +55,8 @@ BY_NAME: dict[str, Any] = {
     "policyNumber": "POL-77",
     "specialization": ["Cardiology"],
     "qualification": "MD",
+    "types": ["DocumentReference"],
+    "message": "Please send what was found in hospital",
     "type": "lab-report",
     "unit": "/min",
     "next": None,

@@ -26,6 +26,7 @@ from domain.clinic.provider_ports import Connections, Remotes
 from domain.clinic.record_note_cards import RecordNotes
 from domain.clinic.refills import RefillRecords
 from domain.clinic.sharing import ShareRecords
+from domain.clinic.sync_parts import Sync
 from domain.clinic.telling import Telling
 from domain.clinic.webhooks import Calls
 from domain.grants import GrantBook
@@ -86,6 +87,7 @@ class Service(NamedTuple):
     listeners: Listeners
     connections: Connections
     remotes: Remotes
+    sync: Sync
     summaries: SummaryRecords
     gateway: Gateway | None = None
     verifier: Verifier | None = None
