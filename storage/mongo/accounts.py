@@ -32,6 +32,7 @@ from storage.mongo.account_documents import (
     standing_of,
 )
 from storage.mongo.client import DURABLE, READ_MS, SNAPSHOT, Database, Document
+from storage.mongo.counters import actor_of, count
 from storage.mongo.failures import WRITE_CONFLICT, translated
 from storage.mongo.notice_documents import OUTBOX, PREFERENCES
 
@@ -84,6 +85,7 @@ class MongoAccounts:
                 raise VersionConflict(f"The account {account.id} has changed meanwhile")
             if keep is not None:
                 await self._require_holder(keep, session)
+            await count(self._accounts.database, [actor_of(account.id)], session)
 
     async def _require_holder(self, role: Role, session: AsyncClientSession) -> None:
         """Raise `Conflict` when nobody active holds `role`. The holder found is written to, so that taking the role from
@@ -99,6 +101,7 @@ class MongoAccounts:
             await self._credentials.delete_one({"_id": account_id}, session=session)
             await self._accounts.database[PREFERENCES].delete_one({"_id": account_id}, session=session)
             await self._accounts.database[OUTBOX].delete_many({"to": account_id}, session=session)
+            await count(self._accounts.database, [actor_of(account_id)], session)
 
     async def page(self, query: AccountQuery, *, after: str, count: int) -> list[Account]:
         """See `domain.accounts.ports.Accounts.page`."""

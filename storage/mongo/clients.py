@@ -12,6 +12,7 @@ import msgspec
 from domain.clients import Client
 from storage.crypto.service_keys import ServiceKeys
 from storage.mongo.client import READ_MS, Database
+from storage.mongo.counters import actor_of, count
 from storage.mongo.failures import translated
 from storage.mongo.session_documents import SESSIONS
 
@@ -64,6 +65,8 @@ class MongoClients:
         with translated(_SILENT):
             done = await self._clients.delete_one({"_id": client_id})
             await self._sessions.update_many({"client": client_id, "ended": None}, {"$set": {"ended": self._clock()}})
+            accounts = await self._sessions.distinct("account", {"client": client_id})
+            await count(self._sessions.database, map(actor_of, accounts))
         return done.deleted_count > 0
 
     async def knows_secret(self, client_id: str, secret: str) -> bool:

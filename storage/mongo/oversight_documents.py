@@ -14,10 +14,11 @@ RELATIONS = "relations"
 
 
 class RelationDocument(TypedDict):
-    """`relations`: how often the ties of an actor changed, so that every process knows when to read them again."""
+    """`relations`: how often the ties of an actor, or an account and its sessions, changed, so that every process knows when
+    to read them again."""
 
     _id: str  # plain: actor, "#", a number of the writing process, so that processes do not wait for each other
-    a: str  # plain: the actor, "Practitioner/1"
+    a: str  # plain: the actor, "Practitioner/1", or "account|" and the id of an account
     n: int  # plain: counts
 
 

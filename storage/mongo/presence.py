@@ -1,12 +1,16 @@
 """What every request of a person asks before anything else, in one command for all requests that wait.
 
-Two things must be as they are now, on every process, at every request: the session with its account, and the counters that tell
-whether the relations of its people and places changed. Asked apart they were two of the four commands of a read.
-Whoever asks gets an answer to a command that was sent after they asked, so nothing that was acknowledged before is missed.
+Two things must be as they are now, on every process, at every request: the session with its account, and the relations of its
+people and places. Both are kept in the process, and asked for is only whether they changed: the counters that whoever changes
+them raises (`storage/mongo/counters.py`), one range of one small index. Whoever asks gets an answer to a command that was sent
+after they asked, so nothing that was acknowledged before is missed. Counters are read before what they stand for, so what is
+kept is never older than it is taken for.
 """
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
@@ -16,6 +20,7 @@ from domain.sessions import Present
 from storage.mongo.account_documents import ACCOUNTS, STANDING_FIELDS, standing_of
 from storage.mongo.batching import Job, OneInFlight
 from storage.mongo.client import READ_MS, Database, Document
+from storage.mongo.counters import actor_of
 from storage.mongo.failures import translated
 from storage.mongo.lane import Lane
 from storage.mongo.oversight_documents import RELATIONS
@@ -24,27 +29,34 @@ from storage.mongo.session_documents import SESSIONS, live, session_of
 MOST_ASKED = 1_000
 MOST_COUNTERS = 50_000
 """Counters of one batch: 64 at most of each actor."""
+MOST_SESSIONS = 20_000
+OLDEST_SECONDS = 60.0
+"""A session is read again after this long whatever the counters say: somebody may have changed the database by hand."""
 Counts: TypeAlias = tuple[tuple[str, int], ...]
 """The counters of an actor, by name."""
 _NO_COUNTS: Counts = ()
-
-
-class Asked(NamedTuple):
-    """A session of an account, or actors whose counters are wanted."""
-
-    session: str | None = None
-    account: str | None = None
-    actors: Sequence[str] = ()
+_UNKNOWN = "Who asks, and for whom, is not known"
 
 
 class Known(NamedTuple):
-    """The answer to a whole batch. Sessions that are over, or whose account is not active or not asked for, are absent."""
+    """The counters that one command told."""
 
-    sessions: Mapping[str, Present]
     counts: Mapping[str, Counts]
 
     def count_of(self, actor: str) -> Counts:
         return self.counts.get(actor, _NO_COUNTS)
+
+
+class _Named(NamedTuple):
+    session: str
+    account: str
+
+
+class _Kept(NamedTuple):
+    present: Present
+    counts: Counts
+    until: datetime
+    read: float
 
 
 class Presence:
@@ -52,61 +64,78 @@ class Presence:
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._lane = Lane(database)
+        self._sessions_lane = Lane(database)
         self._clock = clock
-        self._batches = OneInFlight[Asked, Known](self._answer, most=MOST_ASKED)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._batches = OneInFlight[Sequence[str], Known](self._answer, most=MOST_ASKED)
+        self._sessions = OneInFlight[_Named, tuple[Present, datetime] | None](self._find, most=MOST_ASKED)
 
     async def close(self) -> None:
-        await self._batches.close()
-        await self._lane.close()
+        for batches in (self._batches, self._sessions):
+            await batches.close()
+        for lane in (self._lane, self._sessions_lane):
+            await lane.close()
 
     async def session(self, session_id: str, account: str) -> Present | None:
         """The live session of that account, with its standing while it is active. Raises `Unavailable`."""
-        present = (await self._batches.submit(Asked(session_id, account))).sessions.get(session_id)
-        return present if present is not None and present.standing.id == account else None
+        actor = actor_of(account)
+        counts = (await self.counts((actor,))).count_of(actor)
+        kept, now = self._kept.get(session_id), time.monotonic()
+        if kept is not None and kept.counts == counts and now - kept.read < OLDEST_SECONDS:
+            present = kept.present
+            if present.standing.id == account and self._clock() < kept.until:
+                return present
+        found = await self._sessions.submit(_Named(session_id, account))
+        if found is None:
+            self._kept.pop(session_id, None)
+            return None
+        self._kept[session_id] = _Kept(found[0], counts, found[1], now)
+        self._kept.move_to_end(session_id)
+        if len(self._kept) > MOST_SESSIONS:
+            self._kept.popitem(last=False)
+        return found[0]
 
     async def counts(self, actors: Sequence[str]) -> Known:
         """The counters of these actors. Raises `Unavailable`."""
-        return await self._batches.submit(Asked(actors=actors))
+        return await self._batches.submit(actors)
 
-    async def _answer(self, jobs: Sequence[Job[Asked, Known]]) -> None:
-        sessions = {job.item.session for job in jobs if job.item.session is not None}
-        accounts = {job.item.account for job in jobs if job.item.account is not None}
-        actors = {actor for job in jobs for actor in job.item.actors}
-        with translated("Who asks, and for whom, is not known"):
-            rows = await self._rows(list(sessions), list(accounts), list(actors))
-        standings = {row["_id"]: standing_of(row) for row in rows if "status" in row}
-        present: dict[str, Present] = {}
+    async def _answer(self, jobs: Sequence[Job[Sequence[str], Known]]) -> None:
+        actors = list({actor for job in jobs for actor in job.item})
+        with translated(_UNKNOWN):
+            rows = await self._counters(actors)
+        if len(rows) >= MOST_COUNTERS:
+            raise Unavailable("There are more counters of relations than one answer holds")
         counters: dict[str, list[tuple[str, int]]] = {}
         for row in rows:
-            if "a" in row:
-                counters.setdefault(row["a"], []).append((row["_id"], row["n"]))
-            elif "account" in row:
-                standing = standings.get(row["account"])
-                if standing is not None and standing.active:
-                    present[row["_id"]] = Present(session_of(row), standing)
-        if sum(map(len, counters.values())) >= MOST_COUNTERS:
-            raise Unavailable("There are more counters of relations than one answer holds")
-        known = Known(present, {actor: tuple(sorted(rows)) for actor, rows in counters.items()})
+            counters.setdefault(row["a"], []).append((row["_id"], row["n"]))
+        known = Known({actor: tuple(sorted(found)) for actor, found in counters.items()})
         for job in jobs:
             job.answer(known)
 
-    async def _rows(self, sessions: Sequence[str], accounts: Sequence[str], actors: Sequence[str]) -> list[Document]:
-        counted: Document = {"a": {"$in": actors}}
-        if not sessions:
-            return await self._lane.find(
-                RELATIONS, counted, _COUNTED, hint="actor", limit=MOST_COUNTERS, maxTimeMS=READ_MS
-            )
+    async def _counters(self, actors: Sequence[str]) -> list[Document]:
+        return await self._lane.find(
+            RELATIONS, {"a": {"$in": actors}}, _COUNTED, hint="actor", limit=MOST_COUNTERS, maxTimeMS=READ_MS
+        )
+
+    async def _find(self, jobs: Sequence[Job[_Named, tuple[Present, datetime] | None]]) -> None:
+        sessions, accounts = {job.item.session for job in jobs}, {job.item.account for job in jobs}
         # Each request says whose session it is: a `$lookup` of the account would cost the database half as much again.
-        holders = [{"$match": {"_id": {"$in": accounts}}}, {"$project": STANDING_FIELDS}]
+        holders = [{"$match": {"_id": {"$in": list(accounts)}}}, {"$project": STANDING_FIELDS}]
         pipeline = [
-            {"$match": live(self._clock(), _id={"$in": sessions})},
+            {"$match": live(self._clock(), _id={"$in": list(sessions)})},
             {"$project": _CHECKED},
             {"$unionWith": {"coll": ACCOUNTS, "pipeline": holders}},
         ]
-        if actors:
-            counters = [{"$match": counted}, {"$limit": MOST_COUNTERS}, {"$project": _COUNTED}]
-            pipeline.append({"$unionWith": {"coll": RELATIONS, "pipeline": counters}})
-        return await self._lane.aggregate(SESSIONS, pipeline, maxTimeMS=READ_MS)
+        with translated(_UNKNOWN):
+            rows = await self._sessions_lane.aggregate(SESSIONS, pipeline, maxTimeMS=READ_MS)
+        standings = {row["_id"]: standing_of(row) for row in rows if "status" in row}
+        found = {row["_id"]: row for row in rows if "account" in row}
+        for job in jobs:
+            row, standing = found.get(job.item.session), standings.get(job.item.account)
+            if row is None or standing is None or not standing.active or row["account"] != standing.id:
+                job.answer(None)
+            else:
+                job.answer((Present(session_of(row), standing), min(row["expires"], row["idle_until"])))
 
 
 _COUNTED = {"_id": 1, "a": 1, "n": 1}
@@ -120,6 +149,7 @@ _CHECKED = dict.fromkeys(
         "second_factor_at",
         "created",
         "last_used",
+        "idle_until",
         "expires",
     ),
     1,

@@ -19,6 +19,7 @@ from storage.crypto.keys import ACCOUNTS as OWNER
 from storage.crypto.keys import Keyring
 from storage.crypto.sealing import open_sealed, place, seal
 from storage.mongo.client import READ_MS, Database, Document
+from storage.mongo.counters import actor_of, count
 from storage.mongo.failures import translated
 from storage.mongo.presence import Presence
 from storage.mongo.refresh_tokens import RefreshToken, new_refresh_token, next_refresh_token, read_refresh_token
@@ -98,6 +99,9 @@ class MongoSessions:
             done = await self._sessions.update_one(
                 {"_id": session_id, "ended": None, **whose}, {"$set": {"ended": self._clock()}}
             )
+            found = await self._sessions.find_one({"_id": session_id, **whose}, {"account": 1})
+            if found is not None:
+                await self._count(found["account"])
         return done.modified_count > 0
 
     async def end_all(self, account: str, *, keep: str | None = None) -> int:
@@ -105,7 +109,12 @@ class MongoSessions:
             done = await self._sessions.update_many(
                 {"account": account, "ended": None, "_id": {"$ne": keep}}, {"$set": {"ended": self._clock()}}
             )
+            await self._count(account)
         return done.modified_count
+
+    async def _count(self, account: str) -> None:
+        """Tell every process, also where nothing was left to end: an earlier attempt may have died before it told."""
+        await count(self._sessions.database, [actor_of(account)])
 
     async def of(self, account: str, *, after: str = "", count: int = 50) -> Sequence[Session]:
         wanted = live(self._clock(), account=account, _id={"$gt": after})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,15 +13,13 @@ from domain.blobs import BlobClaim
 from storage.mongo.blob_documents import BLOBS, DOOMED, OPENING, PENDING, READY
 from storage.mongo.chains import Links
 from storage.mongo.client import Collection
+from storage.mongo.counters import raises
 from storage.mongo.documents import AUDIT, CELLS, CLAIMS, RECEIPTS, RESOURCES, REVISIONS, encode_document
 from storage.mongo.notice_documents import NOTICES
 from storage.mongo.notice_rows import upserts
 from storage.mongo.oversight_documents import RELATIONS
 from storage.mongo.preparing import Prepared
 from storage.mongo.transactions import SLICE_DOCUMENTS, Statement, inserts, updates
-
-_SLOT = int.from_bytes(os.urandom(1)) & 0x3F
-"""Which counter of an actor this process counts with: two processes seldom wait for each other."""
 
 
 def claimed(writes: Sequence[Prepared]) -> dict[str | bytes, int]:
@@ -49,13 +46,7 @@ def _cells(writes: Sequence[Prepared], numbers: Mapping[str | bytes, int]) -> It
 
 def _retied(actors: set[str]) -> Iterator[Statement]:
     """Tell every process that the ties of these actors changed (`storage/mongo/relations.py`)."""
-    if not actors:
-        return
-    ops = [
-        {"q": {"_id": f"{actor}#{_SLOT}"}, "u": {"$inc": {"n": 1}, "$set": {"a": actor}}, "upsert": True}
-        for actor in sorted(actors)
-    ]
-    yield from _upserts(RELATIONS, ops)
+    yield from _upserts(RELATIONS, raises(actors))
 
 
 def _upserts(collection: str, ops: Sequence[dict[str, Any]]) -> Iterator[Statement]:

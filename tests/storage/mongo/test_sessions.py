@@ -44,9 +44,9 @@ class Counted(Presence):
 
     asked = 0
 
-    async def _rows(self, sessions: Sequence[str], accounts: Sequence[str], actors: Sequence[str]) -> list[Document]:
+    async def _counters(self, actors: Sequence[str]) -> list[Document]:
         self.asked += 1
-        return await super()._rows(sessions, accounts, actors)
+        return await super()._counters(actors)
 
 
 @pytest.fixture
