@@ -152,6 +152,8 @@ class _Settings:
 
     def take(self, name: str, value: str) -> bool:
         """Whether `name` is a result parameter, now taken. Raises `InvalidRequest` for a bad value."""
+        if not name.startswith("_"):
+            return False
         if name == "_count":
             self.count = _parse_count(value)
         elif name == "_sort":
@@ -215,12 +217,18 @@ def _parse_count(value: str) -> int:
     return min(int(value), MAX_COUNT)
 
 
-def _require_bounded(name: str, value: str) -> None:
+def _bytes(name: str, text: str) -> int:
+    """How long a text of the parameter `name` is as UTF-8."""
+    if text.isascii():
+        return len(text)
     try:
-        size = max(len(value.encode()), len(name.encode()))
+        return len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidRequest(f"'{shown(name)}' is not UTF-8", code="value", expression=shown(name)) from error
-    if size > MAX_VALUE_BYTES:
+
+
+def _require_bounded(name: str, value: str) -> None:
+    if max(_bytes(name, name), _bytes(name, value)) > MAX_VALUE_BYTES:
         raise TooCostly(f"'{shown(name)}' is longer than {MAX_VALUE_BYTES} bytes", expression=shown(name))
     if "\0" in value or "\0" in name:
         raise InvalidRequest(f"'{shown(name)}' holds a NUL character", code="value", expression=shown(name))

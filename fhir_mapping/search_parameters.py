@@ -7,7 +7,7 @@ element tables: which JSON keys lead to its values and of what FHIR type they ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -38,8 +38,8 @@ IHE MHD ITI-67: https://profiles.ihe.net/ITI/MHD/ITI-67.html#23674121-query-sear
 """
 
 
-class SearchParameter(msgspec.Struct, frozen=True):
-    """One parameter of one resource type.
+class SearchParameter(msgspec.Struct, frozen=True, dict=True, cache_hash=True):
+    """One parameter of one resource type. What follows from its definition is worked out once: every search asks for it.
 
     `kind` is the search parameter type (`token`, `date` …). `aims` are the declared targets of a reference, `None` for
     any. `systems` are the code systems that a `code` implies. `components` of a composite: (code, kind, expression).
@@ -56,23 +56,23 @@ class SearchParameter(msgspec.Struct, frozen=True):
     own: bool = False
     definition: str | None = None
 
-    @property
+    @cached_property
     def indexed(self) -> bool:
         """Whether a search by it works."""
         return (self.kind in _INDEXED and bool(self.expression)) or self.code in _WITHOUT_EXPRESSION
 
-    @property
+    @cached_property
     def scoped(self) -> bool:
         """Whether its values are also filed together with the patient: codes of the resource itself."""
         plain = not self.code.startswith(("_", "combo-", "component-", "context"))
         return self.kind == "token" and plain and not self.own and bool(self.types) and self.types <= _CODED
 
-    @property
+    @cached_property
     def routes(self) -> tuple[Route, ...] | None:
         """Where its values are; `None` when only evaluating the whole expression can tell."""
         return routes_of(self.expression, self.resource_type) if self.expression else ()
 
-    @property
+    @cached_property
     def types(self) -> frozenset[str]:
         """The FHIR types of its values; an expression that has to be evaluated gives a truth value or a resource."""
         routes = self.routes
@@ -80,19 +80,14 @@ class SearchParameter(msgspec.Struct, frozen=True):
             return frozenset({"boolean"} if self.kind == "token" else {"Resource"})
         return frozenset(route.type for route in routes)
 
-    @property
+    @cached_property
     def targets(self) -> tuple[str, ...]:
         """The resource types a reference of this parameter can point at, sorted."""
-        return _targets(self)
-
-
-@cache
-def _targets(parameter: SearchParameter) -> tuple[str, ...]:
-    allowed = parameter.aims or frozenset(RESOURCE_TYPES)
-    routes = parameter.routes
-    if routes and all(route.type == "Reference" for route in routes):
-        allowed &= frozenset().union(*(route.targets or RESOURCE_TYPES for route in routes)) or allowed
-    return tuple(sorted(allowed))
+        allowed = self.aims or frozenset(RESOURCE_TYPES)
+        routes = self.routes
+        if routes and all(route.type == "Reference" for route in routes):
+            allowed &= frozenset().union(*(route.targets or RESOURCE_TYPES for route in routes)) or allowed
+        return tuple(sorted(allowed))
 
 
 @cache

@@ -25,9 +25,10 @@ MARKS = frozenset({"present", "s", "id-s"})
 def any_form(codes: Sequence[str], forms: Iterable[Form], rank: int, *, negated: bool = False) -> AnyTerm | AnyOf:
     """At least one of these forms under one of the codes, or with `negated` none, each looked for on its own shelf."""
     found = list(dict.fromkeys(forms))
-    plain, marks = [form for form in found if form[0] not in MARKS], [form for form in found if form[0] in MARKS]
+    marks = [form for form in found if form[0] in MARKS]
     if not marks:
-        return AnyTerm(_under(codes, plain), negated=negated, rank=rank)
+        return AnyTerm(_under(codes, found), negated=negated, rank=rank)
+    plain = [form for form in found if form[0] not in MARKS]
     marked = AnyTerm(_under(codes, marks), negated=negated, rank=9, shelf="marks")
     if not plain:
         return marked
@@ -37,12 +38,14 @@ def any_form(codes: Sequence[str], forms: Iterable[Form], rank: int, *, negated:
 
 
 def _under(codes: Sequence[str], forms: Sequence[Form]) -> tuple[IndexTerm, ...]:
-    return tuple(found for code in codes for found in terms(code, forms))
+    if len(codes) == 1:
+        return terms(codes[0], forms)
+    return tuple([found for code in codes for found in terms(code, forms)])
 
 
 def terms(code: str, forms: Iterable[Form]) -> tuple[IndexTerm, ...]:
     """The terms of these forms under a parameter, each once."""
-    return tuple(dict.fromkeys(term(code, name, text) for name, text in forms))
+    return tuple(dict.fromkeys([term(code, name, text) for name, text in forms]))
 
 
 def missing(code: str, values: Sequence[str]) -> AnyTerm:

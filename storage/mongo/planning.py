@@ -144,7 +144,9 @@ def filter_of(query: SearchQuery, tokens: TokenMaker) -> Document:
     return plan_of(query, tokens).filter
 
 
-def _flat(conditions: Sequence[Condition]) -> list[Condition]:
+def _flat(conditions: Sequence[Condition]) -> Sequence[Condition]:
+    if not [each for each in conditions if isinstance(each, AllOf)]:
+        return conditions
     found: list[Condition] = []
     for condition in conditions:
         found += _flat(condition.conditions) if isinstance(condition, AllOf) else [condition]
@@ -153,6 +155,8 @@ def _flat(conditions: Sequence[Condition]) -> list[Condition]:
 
 def _met(conditions: Sequence[Condition]) -> list[Condition]:
     """Conditions on the one time of a resource (`date=ge2020&date=lt2021`) as one: both its bounds lead the index."""
+    if len([each for each in conditions if isinstance(each, InRange)]) < 2:
+        return list(conditions)
     found: list[Condition] = []
     for condition in conditions:
         at, both = next(((at, both) for at, each in enumerate(found) if (both := _both(each, condition))), (None, None))
