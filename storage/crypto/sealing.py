@@ -31,8 +31,8 @@ MAX_OPENED = 64 * 1024 * 1024
 """No opened value may be larger: a few sealed bytes must not claim gigabytes of memory."""
 LEVEL = 1
 """Measured on 2 KB of FHIR JSON: level 1 gives 802 bytes in 5 us, level 3 819 bytes in 7 us."""
-SHORT = 64
-"""Below this many bytes a zstd frame saves nothing."""
+SHORT = 128
+"""Below this many bytes a zstd frame saves nothing: a query of 102 bytes becomes 104, one of 190 becomes 134."""
 
 
 class _Codecs(threading.local):
@@ -86,16 +86,16 @@ def open_sealed(key: SealingKey, place: str, sealed: bytes) -> bytes:
     Raises `IntegrityFailure` for anything else: a changed bit, another place, another key, a cut or an unknown
     version.
     """
-    if len(sealed) < OVERHEAD or sealed[:1] != VERSION:
+    if len(sealed) < OVERHEAD or not sealed.startswith(VERSION):
         raise _failure()
     try:
         body = key.aead.decrypt(sealed[1:13], sealed[13:], place.encode())
     except InvalidTag as error:
         raise _failure() from error
-    if body[:1] == STORED:
-        return body[1:]
-    if body[:1] == COMPRESSED:
+    if body.startswith(COMPRESSED):
         return _unpack(body[1:])
+    if body.startswith(STORED):
+        return body[1:]
     raise _failure()
 
 

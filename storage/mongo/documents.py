@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
 
@@ -216,13 +216,13 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
 
 
 def stored_resource(document: Mapping[str, Any]) -> Stored:
-    """A `resources` document (`CURRENT_FIELDS`) as found; nothing is opened."""
+    """A `resources` document (`CURRENT_FIELDS`) as found, its times with or without their zone; nothing is opened."""
     return Stored(
         Head(
             ResourceKey(document["type"], document["id"]),
             document["version"],
             document["method"],
-            document["updated"],
+            document["updated"].replace(tzinfo=UTC),
             document["patient"],
             document["deleted"],
             document["erased"],
@@ -243,14 +243,15 @@ def stored_resource(document: Mapping[str, Any]) -> Stored:
 
 
 def stored_revision(document: Mapping[str, Any]) -> Stored:
-    """A `revisions` document (`REVISION_FIELDS`) as found. Whether its patient was erased shows on opening."""
+    """A `revisions` document (`REVISION_FIELDS`) as found, its times with or without their zone. Whether its patient was
+    erased shows on opening."""
     owner = document["patient"]
     return Stored(
         Head(
             ResourceKey(document["type"], document["id"]),
             document["version"],
             document["method"],
-            document["recorded"],
+            document["recorded"].replace(tzinfo=UTC),
             owner,
             document["method"] == "DELETE",
             False,

@@ -33,7 +33,7 @@ class JointFinds:
     """The short finds of one collection. `close` it before the client."""
 
     def __init__(self, collection: Collection, *, search_ms: int) -> None:
-        self._lane = Lane(collection.database)
+        self._lane = Lane(collection.database, zoned=False)
         self._collection = collection.name
         self._search_ms = search_ms
         self._common: dict[Key, None] = {}

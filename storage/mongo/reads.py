@@ -39,7 +39,7 @@ class Lookups:
     """Documents of one collection by `_id`, batched."""
 
     def __init__(self, collection: Collection, fields: Mapping[str, Any]) -> None:
-        self._lane = Lane(collection.database)
+        self._lane = Lane(collection.database, zoned=False)
         self._collection = collection.name
         self._fields = fields
         self._batches = OneInFlight[Names, Found](self._find, most=MOST_NAMES, weigh=len)
