@@ -30,7 +30,7 @@ from api.fhir.responses import failure_reply
 from api.fhir.routes import MethodMissing, Route, find, shape_of
 from api.fhir.service import Call, Service
 from api.gate import Gate
-from api.logs import log
+from api.logs import log, log_request
 from api.metrics import observe
 from domain.access import Caller
 from domain.documents.streams import closing
@@ -92,14 +92,7 @@ class FhirSurface:
         await _send(send, reply, headers, visit.request_id, head=exchange.method == "HEAD")
         seconds = time.perf_counter() - started
         observe(interaction, reply.status, seconds)
-        log.info(
-            "request",
-            request_id=visit.request_id,
-            method=exchange.method,
-            interaction=interaction,
-            status=reply.status,
-            ms=round(seconds * 1000, 2),
-        )
+        log_request(visit.request_id, exchange.method, interaction, reply.status, seconds)
 
     async def _answer(self, exchange: Exchange, visit: Visit) -> tuple[Reply, str]:
         """The recorded reply, and the name of the interaction it answers."""

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply
 from api.fhir.exchange import Reply
 from api.gate import Gate
-from api.logs import log
+from api.logs import log, log_request
 from api.metrics import observe
 from api.oauth.errors import OAuthError, domain_error_reply, error_reply
 from api.oauth.service import Service
@@ -75,8 +75,7 @@ class OAuthSurface:
         await send_reply(send, reply, headers, request_id=request_id, head=scope["method"] == "HEAD")
         seconds = time.perf_counter() - started
         observe(interaction, reply.status, seconds)
-        ms = round(seconds * 1000, 2)
-        log.info("request", request_id=request_id, interaction=interaction, status=reply.status, ms=ms)
+        log_request(request_id, visit.method, interaction, reply.status, seconds)
 
     async def _answer(self, route: Route | None, methods: Mapping[str, Route], visit: Visit, receive: Receive) -> Reply:
         try:

@@ -19,7 +19,7 @@ import msgspec
 
 from api.asgi import Disconnected, Receive, Scope, Send, read_body, send_reply, send_stream
 from api.gate import Gate
-from api.logs import log
+from api.logs import log, log_request
 from api.metrics import observe
 from api.v1.decoding import decoded_body, decoded_query, require_json, require_json_answer
 from api.v1.endpoint import Endpoint, Outcome, Visit
@@ -68,14 +68,7 @@ class Surface:
         await _send(send, outcome, visit, head=method == "HEAD")
         interaction, seconds = endpoint.interaction if endpoint else "unknown", time.perf_counter() - started
         observe(interaction, outcome.status, seconds)
-        log.info(
-            "request",
-            request_id=visit.request_id,
-            method=method,
-            interaction=interaction,
-            status=outcome.status,
-            ms=round(seconds * 1000, 2),
-        )
+        log_request(visit.request_id, method, interaction, outcome.status, seconds)
 
     async def _outcome(self, endpoint: Endpoint | None, found: Found | None, scope: Scope, visit: Visit) -> Outcome:
         """The answer, recorded."""
