@@ -28,7 +28,7 @@ _text = msgspec.json.Encoder().encode
 GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 
 
-class FoundEntry(NamedTuple):
+class FoundEntry(msgspec.Struct, frozen=True):
     """One row of a search: the resource as stored, or why it cannot be shown (as `RevisionStore.open` returns them).
 
     `score` and `grade` say how well a patient matches: https://hl7.org/fhir/R4/patient-operation-match.html
@@ -139,16 +139,13 @@ def _opening(base: str) -> bytes:
 def _found(opening: bytes, entry: FoundEntry) -> bytes:
     if isinstance(entry.content, DomainError):
         return _outcome_row(advisory(entry.content.issues))
-    key = entry.key
-    return b'%b%b/%b","resource":%b,"search":{%b"mode":"%b"%b}}' % (
-        opening,
-        key.type.encode(),
-        key.id.encode(),
-        entry.content,
-        b"" if entry.grade is None else b'"extension":[%b],' % _text({"url": GRADE, "valueCode": entry.grade}),
-        entry.mode.encode(),
-        b"" if entry.score is None else b',"score":%b' % _text(entry.score),
-    )
+    graded = scored = b""
+    if entry.grade is not None:
+        graded = b'"extension":[%b],' % _text({"url": GRADE, "valueCode": entry.grade})
+    if entry.score is not None:
+        scored = b',"score":%b' % _text(entry.score)
+    name, mode = str(entry.key).encode(), entry.mode.encode()
+    return b'%b%b","resource":%b,"search":{%b"mode":"%b"%b}}' % (opening, name, entry.content, graded, mode, scored)
 
 
 def _outcome_row(outcome: FhirJson) -> bytes:

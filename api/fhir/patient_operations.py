@@ -5,6 +5,8 @@ https://hl7.org/fhir/R4/observation-operation-lastn.html, https://hl7.org/fhir/R
 
 from __future__ import annotations
 
+import msgspec
+
 from api.fhir.exchange import Reply
 from api.fhir.operation_answer import require_type, row, searchset_reply
 from api.fhir.operation_input import count_of, pairs_of, require_known, rows_of
@@ -46,6 +48,7 @@ async def match(service: Service, call: Call) -> Reply:
         only_certain=rows.get("onlyCertainMatches", {}).get("valueBoolean") is True,
         count=count_of(service, None if number is None else str(number), name="count", default=service.limits.page),
     )
-    graded = [(each.entry, row(call, each.entry)._replace(score=each.score, grade=each.grade)) for each in found]
+    entries = [each.entry for each in found]
+    graded = [msgspec.structs.replace(row(call, each.entry), score=each.score, grade=each.grade) for each in found]
     url = f"{call.exchange.base_url}/Patient/$match"
-    return searchset_reply(call, url, [shown for _, shown in graded], [entry for entry, _ in graded], total=len(found))
+    return searchset_reply(call, url, graded, entries, total=len(found))

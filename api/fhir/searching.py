@@ -48,8 +48,8 @@ async def search_pairs(service: Service, call: Call, scope: SearchScope, pairs: 
     results = await (_several if scope.several else _one_type)(service, call, scope, pairs)
     reply = bundle_reply(call.exchange, _bundle(call, scope, results))
     heads = [entry.head for entry in (*results.matches, *results.included.entries)]
-    reply.targets = tuple(str(head.key) for head in heads)
-    reply.patients = tuple(dict.fromkeys(head.patient for head in heads if head.patient))
+    reply.targets = tuple([str(head.key) for head in heads])
+    reply.patients = tuple(dict.fromkeys([head.patient for head in heads if head.patient]))
     return reply
 
 

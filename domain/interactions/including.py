@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from domain import access
 from domain.access import Caller
 from domain.errors import DomainError
@@ -25,7 +27,7 @@ ROUNDS = 10
 """How far `:iterate` goes from a match; real hierarchies are shallower."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """One resource of an answer: its head, and its JSON or what kept it closed."""
 
     head: Head

@@ -31,5 +31,5 @@ async def search(parts: Parts, occasion: Occasion, query: SearchQuery, inclusion
     narrowed = access.narrow(occasion.caller, query)
     page = await parts.store.find(await solve_links(parts, occasion.caller, narrowed))
     contents = await parts.store.open(page.matches)
-    matches = tuple(Entry(one.head, content) for one, content in zip(page.matches, contents, strict=True))
+    matches = tuple([Entry(one.head, content) for one, content in zip(page.matches, contents, strict=True)])
     return Found(matches, page.next, page.total, await include(parts, occasion.caller, matches, inclusions))

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import bson
 import msgspec
@@ -170,7 +170,7 @@ class JobDocument(TypedDict, total=False):
     until: datetime  # plain: of "runner": how long its holder may go on without a sign
 
 
-class Sealed(NamedTuple):
+class Sealed(msgspec.Struct, frozen=True):
     """The handle of a `Stored`: what `open` and the next version need. Never printed: `Stored` hides it."""
 
     key: str | None

@@ -111,11 +111,11 @@ class Reads:
         return keys
 
     def _open(self, head: Head, handle: Sealed, keys: Mapping[str, SealingKey]) -> bytes | DomainError:
-        name = head.key.at(head.version)
         if head.erased:
             return Gone(f"{head.key} was erased")
         if head.deleted:
             return Gone(f"{head.key} was deleted")
+        name = head.key.at(head.version)
         if handle.key is None or handle.sealed is None:
             return IntegrityFailure(f"{name} has no contents")
         key = keys.get(handle.key)

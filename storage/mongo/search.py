@@ -182,7 +182,7 @@ class Searches:
 def _at(document: Document, position: tuple[str | int | None, ...]) -> Stored:
     """A match of a walk, with where it stands there."""
     stored = stored_resource(document)
-    return msgspec.structs.replace(stored, handle=stored.handle._replace(position=position))
+    return msgspec.structs.replace(stored, handle=msgspec.structs.replace(stored.handle, position=position))
 
 
 def key_of(stored: Stored) -> PageKey:
