@@ -88,8 +88,7 @@ class Plan(NamedTuple):
 def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     """How to answer a query whose chains are solved and which needs nothing opened."""
     conditions = in_order(_met(_flat(query.conditions)))
-    leader = next((each for each in conditions if _index_of(each) is not None), None)
-    index: Index = "_id_" if leader is None else _index_of(leader) or "_id_"
+    leader, index = _leader_of(conditions)
     order: Order = "patient" if _is_of_several(leader) else _OWN_ORDER[index]
     if query.sort != "place":
         order, sorted_index = _ASKED[query.sort]
@@ -119,7 +118,7 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     start = _start(query, order)
     short = sieved = None
     if order == _OWN_ORDER[index] and leader is not None and _is_short(leader, alone=not rest):
-        short = ShortFind.of(leader, query.type, tokens, start, rest)
+        short = ShortFind.of(leader, first[0], start, rest)
         if short is not None and any(plain):
             # Short finds are led by an index that holds type and life, so the clauses are those of the conditions.
             index_only = [each for each, mine in zip(clauses, plain, strict=True) if each and not mine]
@@ -178,6 +177,15 @@ def _both(one: Condition, other: Condition) -> InRange | None:
     pairs = [(test, meet(test.box, each.box)) for test in one.tests for each in other.tests]
     tests = tuple(msgspec.structs.replace(test, box=box) for test, box in pairs if box is not None)
     return msgspec.structs.replace(one, tests=tests)
+
+
+def _leader_of(conditions: Sequence[Condition]) -> tuple[Condition | None, Index]:
+    """The first condition that can lead an index, and that index."""
+    for condition in conditions:
+        index = _index_of(condition)
+        if index is not None:
+            return condition, index
+    return None, "_id_"
 
 
 def _index_of(condition: Condition) -> Index | None:

@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import bson
 
 from domain.search import AnyTerm, Condition, OfPatients
-from storage.crypto.blind_index import TokenMaker
 from storage.mongo.batching import Job
 from storage.mongo.client import Document
 from storage.mongo.documents import CURRENT_FIELDS
@@ -42,19 +41,14 @@ class ShortFind(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        leader: Condition,
-        resource_type: str,
-        tokens: TokenMaker,
-        start: Sequence[Document],
-        rest: Sequence[Document],
+        cls, leader: Condition, leading: Document, start: Sequence[Document], rest: Sequence[Document]
     ) -> ShortFind | None:
-        """The find that a condition leads; `None` for one that is not of this kind."""
+        """The find that a condition leads, whose clause holds the tokens; `None` for one that is not of this kind."""
         match leader:
-            case AnyTerm(terms, False, shelf="terms"):
-                return cls("terms", tokens.tokens(resource_type, terms), None, start, rest)
-            case OfPatients((patient,), terms):
-                return cls("scoped", tokens.tokens(resource_type, terms), patient, start, rest)
+            case AnyTerm(_, False, shelf="terms"):
+                return cls("terms", _tokens(leading["terms"]), None, start, rest)
+            case OfPatients((patient,), _):
+                return cls("scoped", _tokens(leading["scoped"]), patient, start, rest)
         return None
 
     @property
@@ -64,6 +58,11 @@ class ShortFind(NamedTuple):
     @property
     def shape(self) -> tuple[str, bytes]:
         return self.lead, bson.encode({"rest": self.rest}) if self.rest else b""
+
+
+def _tokens(asked: Any) -> Sequence[bytes]:
+    """The tokens of a clause: one alone, or a list of several."""
+    return (asked,) if isinstance(asked, bytes) else asked["$in"]
 
 
 Found: TypeAlias = list[Document]
