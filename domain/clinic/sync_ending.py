@@ -27,14 +27,17 @@ from domain.revision import same_content
 
 PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
 """Until the next automatic run after one that failed, if that is sooner than it would be anyway."""
+LONGEST_WAIT_SECONDS = 86_400.0
 AT_MOST = 500
 """Targets of one Provenance."""
 MOST_DOCUMENTS = 500
 """Documents a Task names; the Provenances name all."""
 
 
-async def finish(sync: Sync, run: Run, connection: Connection | None) -> None:
-    """Write down what came of a run that is over, and let go of it. Raises `Gone` when the patient was erased, `Contention`."""
+async def finish(sync: Sync, run: Run, connection: Connection | None, wait: float | None = None) -> None:
+    """Write down what came of a run that is over, and let go of it. `wait` are the seconds a provider asks us to stay away.
+
+    Raises `Gone` when the patient was erased, `Contention`."""
     documents = await sync.items.of_run(run.id, kind=DOCUMENT, after="", count=MOST_DOCUMENTS)
     task = sync.records.task(run, [each.local for each in documents if each.coming != "CONFLICT"])
     notices: tuple[Notice, ...] = ()
@@ -44,7 +47,7 @@ async def finish(sync: Sync, run: Run, connection: Connection | None) -> None:
     await stored(sync.parts, sync.occasion(), task, notices)
     await sync.log.write([_line(run)])
     if connection is not None and run.state == "FAILED" and connection.every is not None:
-        await sync.connections.plan(connection, _next(run, connection))
+        await sync.connections.plan(connection, _next(run, connection, wait))
     await sync.runs.end(run)
 
 
@@ -132,10 +135,10 @@ def _line(run: Run) -> Line:
     )
 
 
-def _next(run: Run, connection: Connection) -> datetime | None:
+def _next(run: Run, connection: Connection, wait: float | None) -> datetime | None:
     """When to try again by itself: never while somebody has to do something first."""
     causes = [each.cause for each in run.progress.troubles]
     if run.ended is None or connection.every is None or not (causes and ADVICE[causes[-1]].retryable):
         return None
     pause = PAUSES[min(run.failures, len(PAUSES) - 1)] * random.uniform(1.0, 1.2)  # noqa: S311
-    return run.ended + min(pause, connection.every)
+    return run.ended + max(min(pause, connection.every), timedelta(seconds=min(wait or 0, LONGEST_WAIT_SECONDS)))

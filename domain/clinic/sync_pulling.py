@@ -7,6 +7,7 @@ removed here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -28,6 +29,8 @@ AT_ONCE = 8
 MOST_ENTRIES = 100_000
 """Entries of one type in one run."""
 TRIES = 3
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+"""Before a type is asked for once more: the longer, the more often; and the longest that a provider may ask us to wait."""
 ORDER = ("Encounter", "Condition", "AllergyIntolerance", "Observation")
 """Types that others refer to come first, so that references lead to what is here."""
 LAST = ("DiagnosticReport", DOCUMENT)
@@ -86,13 +89,13 @@ async def _type(sync: Sync, remote: Remote, connection: Connection, able: Able, 
     since = None if run.full or mark is None or kind not in able.dated else mark - OVERLAP
     for tried in range(1, TRIES + 1):
         run = begun(run, kind)
+        await step(run)
         try:
             run, date = await _pages(sync, remote, connection, run, kind, since, step)
         except ProviderTrouble as trouble:
-            advice = ADVICE[trouble.cause]
-            if advice.fatal:
-                raise
-            if tried == TRIES or not advice.retryable:
+            if not await _worth_another(trouble, tried):
+                if ADVICE[trouble.cause].fatal:
+                    raise
                 return finished(run, kind, Trouble(trouble.cause, kind))
             continue
         tally = tally_of(run, kind)
@@ -101,6 +104,15 @@ async def _type(sync: Sync, remote: Remote, connection: Connection, able: Able, 
             run = with_progress(run, marks=marks)
         return finished(run, kind)
     return run
+
+
+async def _worth_another(trouble: ProviderTrouble, tried: int) -> bool:
+    """Whether to ask once more, after a pause."""
+    pause = trouble.retry_after or PAUSE_SECONDS * tried
+    if tried == TRIES or not ADVICE[trouble.cause].retryable or pause > LONGEST_PAUSE_SECONDS:
+        return False
+    await asyncio.sleep(pause)
+    return True
 
 
 async def _pages(

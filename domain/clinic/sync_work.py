@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -21,7 +19,7 @@ from domain.clinic.sync_parts import Sync
 from domain.clinic.sync_pulling import Stopped, pull
 from domain.clinic.sync_runs import LEASE, MOST_TAKINGS, Run, State
 from domain.clinic.syncing import new_run, place_of
-from domain.errors import Contention, DomainError, Gone
+from domain.errors import Contention, DomainError, Gone, Unavailable
 
 MOST_DUE = 20
 
@@ -61,6 +59,7 @@ class _Held:
     def __init__(self, sync: Sync, run: Run) -> None:
         self._sync = sync
         self.run = run
+        self._ended: Contention | Stopped | None = None
 
     async def carry_out(self) -> None:
         sync, now = self._sync, self._sync.parts.clock()
@@ -69,21 +68,40 @@ class _Held:
             await self._end("CANCELLED", connection)
             return
         self.run = begun_again(self.run, now, connection.version, place_of(connection))
-        async with self._beating():
-            try:
-                if self.run.fence > MOST_TAKINGS:
-                    raise ProviderTrouble("timeout")
-                await stored(sync.parts, sync.occasion(), sync.records.task(self.run, ()))
-                await self._pull(connection)
-            except ProviderTrouble as trouble:
-                self.run = failed_with(self.run, trouble.cause)
-                await self._end("FAILED", connection)
-            except Stopped:
-                await self._end("CANCELLED", connection)
-            else:
-                await self._end(outcome_of(self.run), connection)
+        try:
+            if self.run.fence > MOST_TAKINGS:
+                raise ProviderTrouble("timeout")
+            await stored(sync.parts, sync.occasion(), sync.records.task(self.run, ()))
+            await self._pull(connection)
+        except ProviderTrouble as trouble:
+            self.run = failed_with(self.run, trouble.cause)
+            await self._end("FAILED", connection, trouble.retry_after)
+        except Stopped:
+            await self._end("CANCELLED", connection)
+        except (Contention, Unavailable, Gone):  # it goes on elsewhere, or later, or never
+            raise
+        except Exception:  # a fault of ours ends the run, instead of coming back with every taking
+            self.run = failed_with(self.run, "bad_content")
+            await self._end("FAILED", connection)
+            raise
+        else:
+            await self._end(outcome_of(self.run), connection)
 
     async def _pull(self, connection: Connection) -> None:
+        """Everything that waits for the provider, until the heartbeat hears that it is to end."""
+        task = asyncio.create_task(self._pulled(connection))
+        beating = asyncio.create_task(self._beat(task))
+        try:
+            await task
+        except asyncio.CancelledError:
+            if self._ended is None:
+                raise
+            raise self._ended from None
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+
+    async def _pulled(self, connection: Connection) -> None:
         async with self._sync.remotes.open(connection) as remote:
             await send_waiting(self._sync, remote, connection)
             self.run = await pull(self._sync, remote, connection, self.run, self._step)
@@ -93,29 +111,22 @@ class _Held:
         if await self._sync.runs.step(run, until=self._sync.parts.clock() + LEASE):
             raise Stopped
 
-    async def _end(self, state: State, connection: Connection | None) -> None:
+    async def _end(self, state: State, connection: Connection | None, wait: float | None = None) -> None:
         self.run = msgspec.structs.replace(self.run, state=state, ended=self._sync.parts.clock())
-        await finish(self._sync, self.run, connection)
+        await finish(self._sync, self.run, connection, wait)
 
-    @asynccontextmanager
-    async def _beating(self) -> AsyncIterator[None]:
-        """While inside, say that we are alive."""
-        task = asyncio.create_task(self._beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _beat(self) -> None:
-        while True:
+    async def _beat(self, task: asyncio.Task[None]) -> None:
+        """Say that we are alive, and hear whether anybody wants the run to end."""
+        while self._ended is None:
             await asyncio.sleep(LEASE.total_seconds() / 4)
             try:
-                await self._sync.runs.beat(self.run, until=self._sync.parts.clock() + LEASE)
-            except Contention:
-                return  # the next step finds out
+                if await self._sync.runs.beat(self.run, until=self._sync.parts.clock() + LEASE):
+                    self._ended = Stopped()
+            except Contention as lost:
+                self._ended = lost
             except DomainError:
                 continue
+        task.cancel()
 
 
 def outcome_of(run: Run) -> State:

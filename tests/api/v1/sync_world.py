@@ -86,25 +86,20 @@ class Office:
 class Shared:
     """The patient on both sides, and who works on ours."""
 
-    def __init__(self, ward: Ward, office: Office) -> None:
-        self.ward, self.office = ward, office
+    def __init__(self, ward: Ward, office: Office | None = None) -> None:
+        self.ward = ward
+        if office is not None:
+            self.office = office
         self.patient = ward.patient
         self.sync: Sync = ward.clinic.service.sync
 
     async def connect(self, base: str | None = None, *, due: bool = False, **given: Any) -> Connection:
         """Agree on a connection, or change the one there is."""
-        made = Connection(
-            **{
-                "id": f"c{self.patient}",
-                "patient": self.patient,
-                "name": "St Erewhon",
-                "base": base or self.office.provider.base,
-                "remote_patient": self.office.patient,
-                "auth": Auth(kind="BEARER", secret=self.office.provider.token),
-                "types": TYPES,
-                **given,
-            }
-        )
+        told = {"id": f"c{self.patient}", "patient": self.patient, "name": "St Erewhon", "types": TYPES, **given}
+        if base is None:
+            auth = Auth(kind="BEARER", secret=self.office.provider.token)
+            base, told = self.office.provider.base, {"remote_patient": self.office.patient, "auth": auth, **told}
+        made = Connection(base=base, **told)
         before = await self.sync.connections.get(self.patient)
         seen = None if before is None else before.version
         return await self.sync.connections.put(made, seen=seen, due=datetime.now(UTC) if due else None)

@@ -50,10 +50,11 @@ def while_(key: ResourceKey, version: int) -> While:
 class Stream(AbstractAsyncContextManager["Stream"]):
     """`GET /notifications/events` as a browser would: over ASGI by hand, since httpx waits for the end of an answer."""
 
-    def __init__(self, app: Litestar, token: str, *, last: str | None = None) -> None:
+    def __init__(
+        self, app: Litestar, token: str, *, last: str | None = None, path: str = "/api/v1/notifications/events"
+    ) -> None:
         headers = [(b"authorization", f"Bearer {token}".encode()), (b"accept", b"text/event-stream")]
         headers += [(b"last-event-id", last.encode())] if last else []
-        path = "/api/v1/notifications/events"
         self._scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -102,9 +103,9 @@ class Stream(AbstractAsyncContextManager["Stream"]):
             assert piece is not None, "the stream has ended"
             for block in piece.decode().split("\n\n"):
                 lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
-                if lines.get("event") == "notification":
+                if lines.get("event") in ("notification", "sync"):
                     data = msgspec.json.decode(lines["data"])
-                    assert data["id"] == lines["id"]
+                    assert data["id"] == lines.get("id", data["id"])
                     found.append(data)
         return found
 

@@ -18,6 +18,7 @@ from api.settings import Settings
 from api.tokens import mint
 from api.v1.table import TABLE
 from domain.access import Role
+from domain.clinic.sync_log import Line, Wanted
 from tests.api.v1.clinic import Clinic
 from tests.api.v1.practice import ALWAYS
 from tests.api.v1.ward import Ward
@@ -79,6 +80,10 @@ ROWS = (
     Row("POST", "/patients/{patient}/documents", "S3:125", f"{CARE} PATIENT LAB_TECHNICIAN"),
     Row("PUT", "/documents/{document}", "S3:126", ""),
     Row("DELETE", "/documents/{document}", "S3:127", ""),
+    Row("GET", "/patients/{patient}/logs", "S3:133", f"{CARE} PATIENT"),
+    Row("GET", "/logs/{log}", "S3:134", f"{CARE} PATIENT"),
+    Row("POST", "/patients/{patient}/sync", "S3:135", "DOCTOR DIETICIAN"),
+    Row("POST", "/patients/{patient}/request-documents", "S3:139", "DOCTOR DIETICIAN"),
     Row("GET", "/patients/{patient}/shared-documents", "S3:140", EVERYBODY),
     Row("POST", "/documents/{document}/share", "S3:141", "PATIENT"),
 )
@@ -126,6 +131,7 @@ async def hospital(clinic: Clinic, installation: Settings) -> Hospital:
     names["prescription"] = await _made(web, "/prescriptions", _prescription(ward))
     names["record"] = await _made(web, "/medical-records", _record(ward))
     names["appointment"] = await _booked(ward)
+    names["log"] = await _logged(ward)
     return Hospital(ward, names)
 
 
@@ -150,6 +156,15 @@ async def _booked(ward: Ward) -> str:
         }
     )
     return name
+
+
+async def _logged(ward: Ward) -> str:
+    said: Json = {"action": "MANUAL_SYNC", "status": "SUCCESS", "details": "One document"}
+    line = Line(cause="a run", patient=ward.patient, at=datetime.now(UTC), **said)
+    log = ward.clinic.service.sync.log
+    await log.write([line])
+    (found,), _ = await log.page(Wanted(ward.patient), after=None, count=1)
+    return found.id
 
 
 def _document() -> Json:
@@ -195,6 +210,8 @@ def body_of(row: Row, hospital: Hospital) -> Json:
         "/prescriptions/{prescription}": _prescription(ward),
         "/patients/{patient}/documents": _document(),
         "/documents/{document}": {"title": "Another"},
+        "/patients/{patient}/sync": {},
+        "/patients/{patient}/request-documents": {"types": ["lab-report"], "message": "Results, please"},
         "/documents/{document}/share": {"practitionerId": ward.names["NURSE"]},
     }
     return bodies[row.path]

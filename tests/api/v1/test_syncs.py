@@ -290,7 +290,7 @@ async def test_the_log_comes_page_by_page(shared: Shared) -> None:
         await office.store(office.observation(number))
     await shared.connect()
     await shared.synchronised()
-    web, found, cursor = await shared.ward.web("DOCTOR"), list[str](), {}
+    web, found, cursor = await shared.ward.web("DOCTOR"), list[str](), dict[str, str]()
     while True:
         answer = await web.get(f"/patients/{shared.patient}/logs", params={"limit": "2", **cursor})
         found += [each["id"] for each in answer.json()["items"]]
