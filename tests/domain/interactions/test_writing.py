@@ -1,5 +1,6 @@
 """Races: a plan that was overtaken is made again, and never shows its loser more than a rule that is really broken."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -89,6 +90,39 @@ async def test_a_writer_that_keeps_losing_gives_up_without_storing(
     with pytest.raises(Contention):
         await update(parts, asked, KEY, {**BODY, "active": False})
     assert b'"active":true' in ((await read(parts, asked, KEY)).content or b"")
+
+
+async def test_writers_of_one_resource_lose_once_and_then_have_their_turn(
+    parts: Parts, asked: Occasion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await update(parts, asked, KEY, BODY)
+    commit, tried = parts.store.commit, []
+
+    async def slow_commit(write: Write) -> None:
+        tried.append(write)
+        await asyncio.sleep(0.001)
+        await commit(write)
+
+    monkeypatch.setattr(parts.store, "commit", slow_commit)
+    await asyncio.gather(*(update(parts, asked, KEY, {**BODY, "multipleBirthInteger": n}) for n in range(20)))
+    assert len(tried) <= 40
+
+
+async def test_a_turn_that_somebody_keeps_too_long_is_not_waited_for(
+    parts: Parts, asked: Occasion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await update(parts, asked, KEY, BODY)
+    monkeypatch.setattr(writing, "GIVE_UP_SECONDS", 0.05)
+
+    async def other(turn: int) -> None:
+        await update(parts, asked, KEY, {**BODY, "gender": "male"})
+
+    await overtaking(parts, monkeypatch, other)
+    kept = writing._TURNS.setdefault(str(KEY), asyncio.Lock())
+    async with kept:
+        answer = await asyncio.wait_for(update(parts, asked, KEY, {**BODY, "active": False}), 10)
+    assert answer.head is not None
+    assert answer.head.version == 3
 
 
 async def test_a_repeated_request_is_answered_from_its_receipt(parts: Parts, asked: Occasion) -> None:
