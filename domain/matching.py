@@ -6,7 +6,8 @@ candidates are checked by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeAlias
 
 from domain.ranges import MOMENT
 from domain.revision import Description, Head
@@ -32,6 +33,8 @@ from domain.search import (
     Words,
     WrittenBy,
 )
+
+Decider: TypeAlias = Callable[[Head], bool]
 
 
 def _unopened(condition: Opened) -> bool:
@@ -82,37 +85,60 @@ def needs_index(condition: Condition) -> bool:
 
 
 def fits(condition: Condition, head: Head) -> bool:
-    """Whether a version satisfies a condition that its head decides. Raises `ValueError` for any other condition.
+    """Whether a version satisfies a condition that its head decides. Raises `ValueError` for any other condition."""
+    return decider(condition)(head)
 
-    Every read of a person comes here: plain loops take half the time of generators.
+
+def decider(condition: Condition) -> Decider:
+    """`fits` for many heads: the condition put together once. Raises `ValueError` for one that a head does not decide.
+
+    Every read of a person asks this: walking the condition anew each time takes five times as long.
     """
     match condition:
         case PatientIn(patients):
-            return _meet(head.patients, patients)
+            return lambda head: _meet(head.patients, patients)
         case AllOf(conditions):
-            for each in conditions:  # noqa: SIM110
-                if not fits(each, head):
-                    return False
-            return True
+            return _all(tuple(map(decider, conditions)))
         case AnyOf(conditions):
-            for each in conditions:  # noqa: SIM110
-                if fits(each, head):
-                    return True
-            return False
+            return _any(tuple(map(decider, conditions)))
         case NoneOf(conditions):
-            for each in conditions:  # noqa: SIM110
-                if fits(each, head):
-                    return False
-            return True
+            some = _any(tuple(map(decider, conditions)))
+            return lambda head: not some(head)
         case Faceted(facets):
-            return _meet(head.facets, facets)
+            return lambda head: _meet(head.facets, facets)
         case Labelled(labels):
-            return _meet(head.labels, labels)
+            return lambda head: _meet(head.labels, labels)
         case WrittenBy(subject):
-            return head.source == subject
+            return lambda head: head.source == subject
         case IdIn(ids, negated):
-            return (head.key.id in ids) is not negated
+            return lambda head: (head.key.id in ids) is not negated
     raise ValueError(f"{type(condition).__name__} is not decided by a head")
+
+
+def _all(parts: Sequence[Decider]) -> Decider:
+    if len(parts) == 1:
+        return parts[0]
+
+    def every(head: Head) -> bool:
+        for part in parts:  # noqa: SIM110 a loop takes half the time of a generator
+            if not part(head):
+                return False
+        return True
+
+    return every
+
+
+def _any(parts: Sequence[Decider]) -> Decider:
+    if len(parts) == 1:
+        return parts[0]
+
+    def some(head: Head) -> bool:
+        for part in parts:  # noqa: SIM110
+            if part(head):
+                return True
+        return False
+
+    return some
 
 
 def _meet(some: Iterable[str], others: Collection[str]) -> bool:

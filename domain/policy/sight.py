@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from domain.access import EVERYTHING, NOTHING, Letter, Role, Scope
 from domain.errors import InvalidRequest
 from domain.labels import NEED_GRANT, NEED_TEAM
-from domain.matching import fits
+from domain.matching import Decider, decider
 from domain.policy.consent import any_of
 from domain.policy.matrix import DIRECTORY, Rule, rules_for
 from domain.policy.standing import Standing
@@ -44,6 +44,7 @@ class PolicySight:
         self._patient = patient
         self._filters = filters
         self._known: dict[tuple[str, str], tuple[Condition, ...]] = {}
+        self._deciders: dict[tuple[str, str], tuple[tuple[Condition, ...], Decider]] = {}
         self._scoped: dict[tuple[str, str], Condition] = {}
 
     def may(self, letter: Letter, resource_type: str) -> bool:
@@ -82,7 +83,11 @@ class PolicySight:
 
     def sees(self, letter: Letter, head: Head) -> bool:
         """Whether the plain head allows it; `scope` may still ask the index."""
-        return all(fits(each, head) for each in self.plain(letter, head.key.type))
+        plain = self.plain(letter, head.key.type)
+        known = self._deciders.get((letter, head.key.type))
+        if known is None or known[0] is not plain:
+            known = self._deciders[letter, head.key.type] = plain, decider(AllOf(plain))
+        return known[1](head)
 
     def scope(self, letter: Letter, resource_type: str) -> Condition:
         """What the token's scopes ask: `EVERYTHING` when one without conditions covers it."""
