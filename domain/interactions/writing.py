@@ -153,11 +153,13 @@ async def authorize_others(parts: Parts, occasion: Occasion, planned: Planned) -
 
 
 def write_of(parts: Parts, occasion: Occasion, planned: Planned) -> Write:
-    """The write that carries out one plan, with its audit entry and receipt."""
+    """The write that carries out one plan, with its receipt and an audit entry that names every version it makes."""
     changes = (planned.change, *planned.others) if planned.change else ()
     answer = planned.answer
     patients = touched_patients(changes) or answer.patients
-    audit: AuditEntry = occasion.entry(parts, answer.status, answer.targets, patients)
+    made = [change.revision.key.at(change.revision.version) for change in changes]
+    targets = tuple(dict.fromkeys((*answer.targets, *made)))
+    audit: AuditEntry = occasion.entry(parts, answer.status, targets, patients)
     receipt = receipt_of(occasion, (answer,))
     if not changes:
         return Write((), audit, planned.claims, receipt)

@@ -15,6 +15,7 @@ from domain.interactions.patch import PatchBody, conditional_patch, patch
 from domain.interactions.read import read
 from domain.interactions.update import conditional_update, update
 from domain.revision import Write
+from storage.memory.audit import MemoryAuditTrail
 
 KEY = ResourceKey("Patient", "p1")
 BODY = {"resourceType": "Patient", "id": "p1", "active": True}
@@ -181,3 +182,17 @@ async def test_a_patch_cannot_change_what_a_resource_is(parts: Parts, asked: Occ
         document = f'[{{"op":"replace","path":"{path}","value":{value}}}]'.encode()
         with pytest.raises(InvalidRequest):
             await patch(parts, asked, KEY, PatchBody(document, "application/json-patch+json"))
+
+
+async def test_the_audit_names_every_version_that_a_write_makes(parts: Parts, asked: Occasion) -> None:
+    attachment = {"contentType": "text/plain", "data": "bGV0dGVy"}
+    answer = await create(
+        parts,
+        asked,
+        "DocumentReference",
+        {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": attachment}]},
+    )
+    assert isinstance(parts.trail, MemoryAuditTrail)
+    (entry,) = parts.trail.entries
+    assert entry.targets[0] == answer.targets[0]
+    assert [name.split("/")[0] for name in entry.targets] == ["DocumentReference", "Binary"]
