@@ -144,10 +144,12 @@ class Surface:
 
 async def _body(endpoint: Endpoint, visit: Visit) -> bytes:
     """The JSON that was sent; of a form that may be left blank, an empty one when nothing was."""
-    if endpoint.blank and b"content-type" not in visit.headers:
-        return await read_body(visit.receive, dict(visit.headers), endpoint.limit) or b"{}"
-    require_json(visit.headers)
-    return await read_body(visit.receive, dict(visit.headers), endpoint.limit)
+    if not endpoint.blank:
+        require_json(visit.headers)
+    raw = await read_body(visit.receive, dict(visit.headers), endpoint.limit)
+    if endpoint.blank and raw:
+        require_json(visit.headers)
+    return raw or (b"{}" if endpoint.blank else b"")
 
 
 def _needs_caller(endpoint: Endpoint | None, visit: Visit) -> bool:
