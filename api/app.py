@@ -27,7 +27,7 @@ from api.oauth.surface import OAuthSurface
 from api.posting import posting
 from api.settings import Settings
 from api.settling import SETTLE_SECONDS, settle_payments
-from api.syncing import syncing
+from api.syncing import post_of, syncing
 from api.v1.surface import Surface
 from domain.clinic import expiring
 
@@ -102,7 +102,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             desk = surfaces.desk(chosen, parts)
             async with (
                 repeated("alerts", parts.alert),
-                posting(parts.parts, parts.people, parts.telling, parts.carriers),
+                posting(
+                    parts.parts, parts.people, parts.telling, {**parts.carriers, "provider": post_of(service.sync)}
+                ),
                 repeated("jobs", parts.work),
                 syncing(service.sync),
                 repeated("holds", lambda: expiring.write_down(desk), seconds=expiring.EVERY_SECONDS),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 from api.background import patiently, repeated
@@ -17,7 +18,7 @@ from domain.accounts.people import People
 from domain.clinic.telling import Telling, tell_all
 from domain.errors import DomainError
 from domain.interactions.parts import Parts
-from domain.outbox import Carry, Channel, Outbox, Taken, Undeliverable, pause_after
+from domain.outbox import Carry, Channel, GivesUp, Outbox, Taken, Undeliverable, pause_after
 
 LANES = 8
 LOOK_SECONDS = 1.0
@@ -58,9 +59,14 @@ class Postman:
             again = None if failure.final else pause_after(taken.tries)
             if again is None:
                 log.warning("a parcel was given up", channel=self._channel, said=failure.said)
-            await self._noted(self._outbox.failed(taken, failure.said, again=again))
+            await self._noted(self._failed(taken, failure.said, again))
         else:
             await self._noted(self._outbox.sent(taken, said))
+
+    async def _failed(self, taken: Taken, said: str, again: timedelta | None) -> None:
+        if again is None and isinstance(self._carry, GivesUp):
+            await self._carry.given_up(taken.parcel, said)
+        await self._outbox.failed(taken, said, again=again)
 
     async def _noted(self, note: Awaitable[None]) -> None:
         """What cannot be noted now is delivered again once its time is over."""

@@ -10,9 +10,11 @@ from api.background import EVERY_SECONDS, patiently, repeated
 from api.outside import providers_of
 from api.settings import Settings
 from api.wiring import Opened
+from domain.clinic.provider_pushing import ProviderPost
 from domain.clinic.sync_parts import Sync
 from domain.clinic.sync_work import queue_due, work
 from fhir_mapping.friendly.syncs import Syncs
+from fhir_mapping.provider_edits import ProviderEdits
 from fhir_mapping.provider_entries import ProviderEntries
 
 LANES = 2
@@ -24,6 +26,11 @@ def sync_of(settings: Settings, opened: Opened) -> Sync:
     rows = opened.providers
     remotes = providers_of(settings)
     return Sync(opened.parts, rows.connections, remotes, rows.runs, rows.items, rows.log, ProviderEntries(), Syncs())
+
+
+def post_of(sync: Sync) -> ProviderPost:
+    """What carries changes made here to providers."""
+    return ProviderPost(sync, ProviderEdits())
 
 
 @asynccontextmanager

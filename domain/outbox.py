@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-Channel: TypeAlias = Literal["mail", "sms", "webhook"]
+Channel: TypeAlias = Literal["mail", "sms", "webhook", "provider"]
 State: TypeAlias = Literal["WAITING", "SENT", "FAILED"]
 
 PAUSES = (
@@ -90,10 +90,20 @@ class Undeliverable(Exception):
 
 
 class Carry(Protocol):
-    """Delivers a parcel of one channel. Implemented by `storage.mail`, `storage.sms` and `api.webhook_sending`."""
+    """Delivers a parcel of one channel. Implemented by `storage.mail`, `storage.sms`, `api.webhook_sending` and
+    `domain.clinic.provider_pushing`."""
 
     async def __call__(self, parcel: Parcel) -> str:
         """What the other side said. Raises `Undeliverable`."""
+        ...
+
+
+@runtime_checkable
+class GivesUp(Protocol):
+    """A carrier that somebody hears of when a parcel is given up."""
+
+    async def given_up(self, parcel: Parcel, said: str) -> None:
+        """No further try will be made. May be repeated."""
         ...
 
 

@@ -7,21 +7,23 @@ token address stay the same.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from api.v1.chart import patient_of
 from api.v1.endpoint import Endpoint, Form, Outcome, View, Visit
+from api.v1.forms import Reference
 from api.v1.kept import gone, wanted_version
 from api.v1.occasions import asked
 from api.v1.service import Service
-from domain.clinic import provider_connection
+from domain.clinic import provider_connection, provider_pushing
 from domain.clinic.provider_connection import Providing
 from domain.clinic.provider_ports import Auth, AuthKind, Cause, Connection
 from domain.clinic.provider_wishes import TAKEN, Taken, Wish
 from domain.clinic.sync_troubles import ADVICE
 from domain.interactions.parts import Answer
+from fhir_mapping.friendly.elements import named
 from fhir_mapping.friendly.provider_connection import ProviderConnections
 
 PATH = "/patients/{id}/provider-connection"
@@ -116,6 +118,19 @@ class TrialView(View, frozen=True, kw_only=True):
     missing_types: tuple[str, ...]
 
 
+class PushWanted(Form, frozen=True, kw_only=True):
+    """A resource that came from the provider, or the Patient, as it is here now: `{"resource": "Observation/3"}`."""
+
+    resource: Reference
+
+
+class PushView(View, frozen=True, kw_only=True):
+    """A change on its way to the provider. What came of it is in the log, and told to who asked."""
+
+    resource: str
+    status: Literal["REQUESTED"]
+
+
 async def shown(service: Service, visit: Visit) -> Outcome:
     """The provider a patient is connected with"""
     occasion = await asked(service, visit, "provider-connection-read")
@@ -154,6 +169,18 @@ async def tried(service: Service, visit: Visit) -> Outcome:
     return Outcome(TrialView(ok=not troubles, troubles=troubles, missing_types=trial.missing))
 
 
+async def pushed(service: Service, visit: Visit, body: PushWanted) -> Outcome:
+    """Tell the provider again of a change that did not reach it"""
+    occasion, patient = await asked(service, visit, "provider-connection-push"), patient_of(visit)
+    key = named(body.resource, "resource")
+    visit.concerns(str(key))
+    answer = await provider_pushing.again(
+        service.parts, service.connections, service.telling.outbox, occasion, patient, key
+    )
+    visit.concerns(*answer.targets)
+    return Outcome(PushView(resource=str(key), status="REQUESTED"), 202)
+
+
 def _providing(service: Service) -> Providing:
     return Providing(service.connections, service.remotes, RECORDS)
 
@@ -185,4 +212,5 @@ ENDPOINTS = (
     Endpoint("PUT", PATH, "provider-connection-update", connected, answers=ConnectionView),
     Endpoint("DELETE", PATH, "provider-connection-delete", disconnected, status=204),
     Endpoint("POST", PATH + "/test", "provider-connection-test", tried, answers=TrialView),
+    Endpoint("POST", PATH + "/push", "provider-connection-push", pushed, answers=PushView, status=202, refuses=(409,)),
 )

@@ -52,6 +52,13 @@ WORDINGS: Mapping[str, Wording] = {
         "Entries were changed here and at a provider", "{provider}: {count} entries. Yours were kept; compare both."
     ),
     "sync-news": Wording("Something important was changed by a provider", "{provider}: {news}"),
+    "push-done": Wording("A provider took over a change", "{provider} has taken over what you have changed."),
+    "push-conflict": Wording(
+        "Something was changed here and at a provider", "{provider} was not told of your change. {detail} {steps}"
+    ),
+    "push-failed": Wording(
+        "A change did not reach a provider", "{provider}: {detail} {steps} Then send it again, or contact support."
+    ),
     "inquiry-received": Wording(
         "Somebody asks to become a patient", "The inquiry waits for an answer.", "/patients/new?inquiry={inquiry}"
     ),

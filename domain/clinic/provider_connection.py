@@ -15,16 +15,19 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from domain.access import Caller, Right, Role
+from domain.cells import Cell
 from domain.clinic.acting import acting
+from domain.clinic.provider_parcels import person_cell
 from domain.clinic.provider_ports import Cause, Connection, Connections, ProviderTrouble, Remotes
 from domain.clinic.provider_wishes import Wish, connection_of
+from domain.clinic.sync_taking import FOREVER
 from domain.errors import Forbidden, NotFound, VersionConflict
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.parts import Answer, Occasion, Parts, opened, present
 from domain.interactions.read import read
 from domain.interactions.writing import Planned, changed, write_one
 from domain.policy.sight import PolicySight
-from domain.revision import Change
+from domain.revision import Change, Stored
 
 KIND = "Patient"
 DECIDING: frozenset[Role] = frozenset({"DOCTOR", "DIETICIAN", "ADMIN"})
@@ -144,9 +147,17 @@ async def follow(parts: Parts, providing: Providing, occasion: Occasion, patient
             parts.validate.check(content)
             change, answer = changed(parts, occasion, patient, content, method="PUT", base=base)
             changes.append(change)
-        return Planned(answer, changes[0] if changes else None, others=tuple(changes[1:]))
+        cells = await _known(parts, connection, base) if connection is not None and changes else ()
+        return Planned(answer, changes[0] if changes else None, others=tuple(changes[1:]), cells=cells)
 
     return await write_one(parts, acting(occasion, "u", KIND, "Organization", "Endpoint"), plan)
+
+
+async def _known(parts: Parts, connection: Connection, base: Stored) -> tuple[Cell, ...]:
+    """The version that the provider is taken to know: what is changed from here on is told to it."""
+    name = person_cell(connection)
+    (held,) = await parts.store.cells([name])
+    return () if held.holder is not None else (Cell(name, held.seen, base.head.key.at(base.head.version), FOREVER),)
 
 
 async def _new(parts: Parts, occasion: Occasion, content: FhirJson) -> Change | None:

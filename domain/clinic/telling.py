@@ -17,11 +17,13 @@ from domain.accounts.people import People
 from domain.accounts.ports import AccountQuery, Letter
 from domain.clinic.notice_ports import LikesBook, Notices, Told, Webhook, Webhooks
 from domain.clinic.notice_texts import NEWS, Wording, wording_of
+from domain.clinic.provider_parcels import parcel_of
 from domain.errors import DomainError, Unavailable
 from domain.identity import FhirJson, ResourceKey
 from domain.interactions.parts import Parts
 from domain.notices import Notice, While
 from domain.outbox import Channel, Outbox, Parcel
+from domain.pushing import PUSH
 from domain.revision import Stored, instant
 
 MOST_PEOPLE = 50
@@ -80,7 +82,10 @@ async def tell(parts: Parts, people: People, telling: Telling, told: Told) -> No
     if notice.while_ is not None and not await still(parts, notice.while_):
         await telling.notices.drop(told.id)
         return
-    parcels = [*await _letters(parts, people, telling, told), *await _calls(telling, told)]
+    if notice.kind == PUSH:
+        parcels = [parcel_of(told.id, notice)]
+    else:
+        parcels = [*await _letters(parts, people, telling, told), *await _calls(telling, told)]
     await telling.outbox.put(parcels)
     await telling.notices.told(told.id)
 

@@ -26,6 +26,7 @@ from domain.interactions.guarding import authorize, may_see
 from domain.interactions.labelling import labelled
 from domain.interactions.parts import Answer, Occasion, Parts, kept_receipt, opened
 from domain.notices import Notice
+from domain.pushing import pushes
 from domain.revision import (
     Change,
     Claim,
@@ -175,7 +176,11 @@ def receipt_of(occasion: Occasion, answers: tuple[Answer, ...]) -> Receipt | Non
 
 
 async def commit(parts: Parts, write: Write) -> None:
-    """Commit; a lost race comes as `Overtaken`, so that it cannot be taken for a rule the plan broke."""
+    """Commit, with what a provider is to be told of it; a lost race comes as `Overtaken`, so that it cannot be taken for a rule
+    the plan broke."""
+    asked = pushes(write)
+    if asked:
+        write = msgspec.structs.replace(write, notices=(*write.notices, *asked))
     try:
         await parts.store.commit(write)
     except (VersionConflict, Contention) as lost:

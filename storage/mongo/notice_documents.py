@@ -45,7 +45,7 @@ class ParcelDocument(TypedDict, total=False):
     """`outbox`: one parcel on its way (`domain/outbox.py`); kept 30 days after it arrived or was given up."""
 
     _id: str  # plain: random, or a hash of what caused it
-    channel: str  # plain: "mail", "sms", "webhook"
+    channel: str  # plain: "mail", "sms", "webhook", "provider"
     kind: str  # plain: "letter", "appointment-confirmed"
     to: str | None  # plain: account or webhook; null for an address without an account
     patient: str | None  # plain: whose key seals it; null: the key of the accounts

@@ -138,6 +138,43 @@ async def faulty(talks: Mapping[str, Talk]) -> AsyncIterator[Faulty]:
         await found.end()
 
 
+class Relay:
+    """Another way to a provider, that can be cut: `base` leads there unless it is `away`."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.base = ""
+        self.away = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.away:
+            writer.transport.abort()
+            return
+        there, here = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(_copied(reader, here), _copied(there, writer))
+
+
+@asynccontextmanager
+async def relay(base: str) -> AsyncIterator[Relay]:
+    """A relay in front of the provider at `base`."""
+    found = Relay(int(base.rpartition(":")[2].partition("/")[0]))
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/fhir"
+    try:
+        yield found
+    finally:
+        server.close()
+        await asyncio.sleep(0)
+
+
+async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+            await writer.drain()
+    writer.transport.abort()
+
+
 def saying(status: str, body: bytes = b"", **fields: str) -> Talk:
     """An answer in order, whatever it says."""
     named = {"Content-Type": "application/fhir+json", **{name.replace("_", "-"): text for name, text in fields.items()}}

@@ -16,9 +16,11 @@ from pymongo import MongoClient
 from api.settings import Settings
 from api.tokens import mint
 from tests.api.conftest import started
+from tests.api.providers import Provider, provider
 from tests.api.v1.clinic import ORIGIN, Clinic, Mailbox
 from tests.api.v1.practice import Practice
 from tests.api.v1.sharing_world import World
+from tests.api.v1.sync_world import Office, Shared
 from tests.api.v1.ward import Ward
 
 
@@ -102,3 +104,24 @@ async def practice(clinic: Clinic, program: str) -> Practice:
     found = Practice(clinic, program)
     await found.fill()
     return found
+
+
+@pytest.fixture(scope="module")
+async def hospital(
+    tmp_path_factory: pytest.TempPathFactory, installation: Settings, mongo_admin: MongoClient[dict[str, Any]]
+) -> AsyncIterator[Provider]:
+    """The provider's: another installation, with databases of its own."""
+    name = f"test_{secrets.token_hex(6)}"
+    own = {"database": name, "keys_database": f"{name}_keys", "data_dir": tmp_path_factory.mktemp("provider")}
+    async with provider(msgspec.structs.replace(installation, **own)) as found:
+        yield found
+    for dropped in (name, f"{name}_keys"):
+        mongo_admin.drop_database(dropped)
+
+
+@pytest.fixture
+async def shared(ward: Ward, hospital: Provider) -> AsyncIterator[Shared]:
+    office = Office(hospital)
+    async with office.web:
+        await office.open()
+        yield Shared(ward, office)

@@ -15,10 +15,8 @@ from pymongo import MongoClient
 
 from api.settings import Settings
 from tests.api.conftest import started
-from tests.api.providers import Provider, provider
 from tests.api.v1.clinic import Clinic, Mailbox
-from tests.api.v1.sync_world import LETTER, Office, Shared
-from tests.api.v1.ward import Ward
+from tests.api.v1.sync_world import LETTER, Shared
 
 Json = dict[str, Any]
 
@@ -31,27 +29,6 @@ async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
         clinic = Clinic(app, Mailbox())
         async with clinic.web:
             yield clinic
-
-
-@pytest.fixture(scope="module")
-async def hospital(
-    tmp_path_factory: pytest.TempPathFactory, installation: Settings, mongo_admin: MongoClient[Json]
-) -> AsyncIterator[Provider]:
-    """The provider's: another installation, with databases of its own."""
-    name = f"test_{secrets.token_hex(6)}"
-    own = {"database": name, "keys_database": f"{name}_keys", "data_dir": tmp_path_factory.mktemp("provider")}
-    async with provider(msgspec.structs.replace(installation, **own)) as found:
-        yield found
-    for dropped in (name, f"{name}_keys"):
-        mongo_admin.drop_database(dropped)
-
-
-@pytest.fixture
-async def shared(ward: Ward, hospital: Provider) -> AsyncIterator[Shared]:
-    office = Office(hospital)
-    async with office.web:
-        await office.open()
-        yield Shared(ward, office)
 
 
 async def test_what_a_provider_has_comes_by_itself_when_a_patient_is_connected(shared: Shared) -> None:
@@ -154,9 +131,9 @@ async def test_what_was_changed_here_and_there_stays_as_it_is_here_and_people_ar
     await shared.synchronised()
     (mine,) = await shared.ours("Observation")
     edited = {**mine, "note": [{"text": "Measured with shoes"}]}
+    await office.store(office.observation(0, "75.00"))
     answer = await shared.ward.fhir.put(f"/Observation/{mine['id']}", json=edited)
     assert answer.status_code == 200, answer.text
-    await office.store(office.observation(0, "75.00"))
     run = await shared.synchronised()
     assert run["status"] == "PARTIAL"
     (error,) = run["errors"]
