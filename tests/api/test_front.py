@@ -10,7 +10,9 @@ import pytest
 from litestar import Litestar
 
 from api.app import create_app
+from api.asgi import Message, Receive, Scope, Send
 from api.environment import load_settings
+from api.front import Front
 from api.settings import Settings, UnusableSettings
 
 APP = "https://app.example.org"
@@ -101,3 +103,24 @@ async def test_endless_addresses_and_headers_are_refused(app: Litestar) -> None:
 def test_settings_that_trust_anybody_stop_the_start(variables: dict[str, str]) -> None:
     with pytest.raises(UnusableSettings):
         load_settings(variables)
+
+
+@pytest.mark.parametrize(("length", "pieces"), [(b"0", [b"Yes."]), (b"3", [b"Yes", b"."])])
+async def test_an_answer_waits_for_a_body_only_where_there_is_one(
+    settings: Settings, length: bytes, pieces: list[bytes]
+) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"abc", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def application(_: Scope, __: Receive, answer: Send) -> None:
+        await answer({"type": "http.response.start", "status": 200, "headers": []})
+        await answer({"type": "http.response.body", "body": b"Yes."})
+
+    scope = {"method": "GET", "path": "/fhir/Patient", "query_string": b"", "headers": [(b"content-length", length)]}
+    await Front(settings)(application, scope, receive, send)
+    assert [message["body"] for message in sent[1:]] == pieces
