@@ -21,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from api.asgi import Disconnected, Receive, Scope, Send, body_pieces, read_body, send_reply, send_stream
+from api.deadlines import Deadlines
 from api.fhir.ahead import Guesses, answered_ahead
 from api.fhir.binary import may_give_bytes, uploads_bytes
 from api.fhir.exchange import MAX_QUERY, Exchange, Reply
@@ -71,6 +72,7 @@ class FhirSurface:
         self._authenticate = authenticate
         self._resolve = resolve
         self._guesses = Guesses()
+        self._deadlines = Deadlines()
         self._base_url = base_url.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,7 +173,7 @@ class FhirSurface:
 
         try:
             seconds = limits.bundle_seconds if bundle else limits.transfer_seconds if streams else limits.seconds
-            async with asyncio.timeout(seconds):
+            with self._deadlines.within(seconds):
                 stream = body_pieces(visit.receive) if streams else None
                 return await route.handler(self._service, Call(exchange, occasion, body, again, stream))
         except TimeoutError as error:
