@@ -25,6 +25,8 @@ def keyed(resource_type: str, conditions: Sequence[Condition]) -> tuple[Conditio
 
     A chain may yet say whose resource it is, which tells more: then nothing is put together.
     """
+    if not [each for each in conditions if isinstance(each, InRange)]:
+        return tuple(conditions)
     if any(isinstance(each, Linked) for each in conditions):
         return tuple(conditions)
     for coded in conditions:

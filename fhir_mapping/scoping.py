@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.search import AnyTerm, Condition, IndexTerm, OfPatients
+from domain.search import AnyTerm, Condition, IndexTerm, OfPatients, term
 from fhir_mapping.compartments import says_whose
 from fhir_mapping.filing import EVERYTHING, scoped_term
 from fhir_mapping.search_parameters import parameters_of
@@ -48,12 +48,14 @@ def _patients(resource_type: str, condition: Condition) -> tuple[str, ...]:
     """The patients of a condition that asks for nothing else, by a parameter that says whose the resource is."""
     if not isinstance(condition, AnyTerm) or condition.negated or condition.shelf != "terms":
         return ()
-    parts = [term.split("|", 2) for term in condition.terms]
-    codes = {code for code, _, _ in parts}
-    if len(codes) != 1 or len(parts) > MOST_PATIENTS or not says_whose(resource_type, codes.pop()):
+    if not condition.terms or len(condition.terms) > MOST_PATIENTS:
         return ()
-    named = [text for _, form, text in parts if form == "ref" and text.startswith("Patient/")]
-    return tuple(text.removeprefix("Patient/") for text in named) if len(named) == len(parts) else ()
+    code = condition.terms[0].partition("|")[0]
+    if not says_whose(resource_type, code):
+        return ()
+    start = term(code, "ref", "Patient/")
+    named = [text[len(start) :] for text in condition.terms if text.startswith(start)]
+    return tuple(named) if len(named) == len(condition.terms) else ()
 
 
 def _is_coded(resource_type: str, condition: AnyTerm) -> bool:

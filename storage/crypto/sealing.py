@@ -93,20 +93,17 @@ def open_sealed(key: SealingKey, place: str, sealed: bytes) -> bytes:
     except InvalidTag as error:
         raise _failure() from error
     if body.startswith(COMPRESSED):
-        return _unpack(body[1:])
+        packed = body[1:]
+        try:
+            # The frame names its size, which makes zstandard ignore max_output_size: the bound must be checked here.
+            if not 0 <= zstandard.frame_content_size(packed) <= MAX_OPENED:
+                raise _failure()
+            return _codecs.decompressor.decompress(packed)
+        except zstandard.ZstdError as error:
+            raise _failure() from error
     if body.startswith(STORED):
         return body[1:]
     raise _failure()
-
-
-def _unpack(packed: bytes) -> bytes:
-    try:
-        # The frame names its size, which makes zstandard ignore max_output_size: the bound must be checked here.
-        if not 0 <= zstandard.frame_content_size(packed) <= MAX_OPENED:
-            raise _failure()
-        return _codecs.decompressor.decompress(packed)
-    except zstandard.ZstdError as error:
-        raise _failure() from error
 
 
 def _failure() -> IntegrityFailure:
