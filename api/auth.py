@@ -22,6 +22,7 @@ import msgspec
 from api.trusted_keys import VerifyingKey
 from domain.access import Caller, conditional_scopes, parse_scopes
 from domain.errors import Unauthenticated
+from domain.grounds import Grounds
 from domain.sessions import Present
 
 LEEWAY_SECONDS = 60
@@ -34,7 +35,7 @@ _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
 FindKey = Callable[[str], VerifyingKey | None]
 """Key id to the key, while it is trusted."""
-FindSession = Callable[[str, str], Awaitable[Present | None]]
+FindSession = Callable[[str, str, Grounds | None], Awaitable[Present | None]]
 """Session and account to what is known of them now; see `domain.sessions.Sessions.present`."""
 
 
@@ -63,8 +64,8 @@ class Authenticator:
         self._cache_size = cache_size
         self._clock = clock
 
-    async def authenticate(self, header: str | None, network: str | None) -> Caller:
-        """The caller behind an Authorization header; `network` is the peer's address.
+    async def authenticate(self, header: str | None, network: str | None, grounds: Grounds | None = None) -> Caller:
+        """The caller behind an Authorization header; `network` is the peer's address. `grounds` get what a person rests on.
 
         Raises `Unauthenticated`, and `Unavailable` when the session of a token cannot be looked up.
         """
@@ -74,9 +75,12 @@ class Authenticator:
         caller = verified.caller
         if verified.session is None:
             return caller if caller.network == network else msgspec.structs.replace(caller, network=network)
-        present = await self._find_session(verified.session, caller.subject)
+        present = await self._find_session(verified.session, caller.subject, grounds)
         if present is None:
             raise _refused("The bearer token is of a session that has ended")
+        if grounds is not None:
+            grounds.end(verified.until)
+            grounds.said("who")
         return _with_session(caller, present, network)
 
     def _known(self, token: str, network: str | None) -> Verified:

@@ -9,7 +9,7 @@ from api.auth import Authenticator
 from api.fhir.paging import PageLinks
 from api.fhir.release import capabilities
 from api.fhir.service import Limits, Service
-from api.fhir.surface import FhirSurface
+from api.fhir.surface import Callers, FhirSurface
 from api.gate import Gate, policies_of
 from api.logins import Logins
 from api.oauth.key_sets import KeySets
@@ -84,7 +84,10 @@ def fhir_surface(settings: Settings, opened: Opened) -> FhirSurface:
     )
     gate = Gate(opened.oversight.throttle, policies_of(settings))
     return FhirSurface(
-        service, authenticator(settings, opened).authenticate, opened.policy.resolve, settings.fhir_base, gate
+        service,
+        Callers(authenticator(settings, opened).authenticate, opened.policy.resolve, opened.sessions.still),
+        settings.fhir_base,
+        gate,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from domain.accounts.account import Standing
 from domain.errors import Unauthenticated
+from domain.grounds import Grounds
 
 
 class RefreshReused(Unauthenticated):
@@ -84,9 +85,13 @@ class Sessions(Protocol):
 
     async def open(self, login: Login, lifetime: Lifetime) -> Grant: ...
 
-    async def present(self, session_id: str, account: str) -> Present | None:
+    async def present(self, session_id: str, account: str, grounds: Grounds | None = None) -> Present | None:
         """The session with its account's standing; `None` when it has ended, or the account is not active or another.
-        Requests that ask at the same time share one round trip."""
+        Requests that ask at the same time share one round trip. `grounds` get what the answer rests on."""
+        ...
+
+    async def still(self, grounds: Grounds) -> bool:
+        """Whether everything that rests on these grounds, relations too, is so at this moment. Raises `Unavailable`."""
         ...
 
     async def holder(self, refresh_token: str) -> Session | None:

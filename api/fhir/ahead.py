@@ -1,63 +1,81 @@
-"""Reading ahead: a look-up starts while it is still being asked who the caller is and what they may see now.
+"""Reading ahead: a look-up starts while it is still being asked whether the caller is who they were, with what they may see.
 
-A person's request asks for their session, for their relations and for the resource. One after the other that would be three
-round trips. The caller of the last request with this very token is a good guess, so all three go at once; the reply counts
-only when the caller turns out to be that one, with the very same sight. Else it is thrown away and made again. Only for
-interactions that change nothing.
+Who asks, what they may see, and the resource would be three round trips, one after the other. The caller of the last request
+with this very token, from the same address, is a good guess: what that rests on (`domain/grounds.py`) is asked for together
+with the resource. The reply counts only when all of it still holds, or when the caller, made out anew, turns out to be that one
+with the very same sight. Else it is thrown away and made again. Only for interactions that change nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from api.fhir.exchange import Exchange, Reply
 from api.fhir.purposes import HEADER
 from api.fhir.routes import Route
 from domain.access import Caller
+from domain.grounds import Grounds
 
 _MOST = 10_000
 _INTERACTIONS = frozenset({"read", "vread", "search-type"})
 Answer = Callable[[Caller], Awaitable[Reply]]
-Admit = Callable[[Caller | None], Awaitable[Caller]]
+
+
+class Guess(NamedTuple):
+    """A caller with their sight, and what both rest on."""
+
+    caller: Caller
+    grounds: Grounds
+
+
+Admit = Callable[[Guess | None], Awaitable[Caller]]
 
 
 class Guesses:
-    """The last caller behind each token. Keyed by a hash of it: a wrong guess costs time and nothing else."""
+    """The last caller behind each token, by a digest of it and the address: nobody takes the place of somebody else."""
 
     def __init__(self) -> None:
-        self._callers: OrderedDict[int, Caller] = OrderedDict()
+        self._guesses: OrderedDict[bytes, Guess] = OrderedDict()
 
-    def of(self, route: Route, exchange: Exchange) -> Caller | None:
-        header = exchange.header(b"authorization")
-        if route.interaction not in _INTERACTIONS or exchange.method != "GET" or header is None:
-            return None
-        if exchange.segments[0] == "Binary":
-            return None  # Its bytes may be a stream, which nobody would end.
-        return None if exchange.header(HEADER) is not None else self._callers.get(hash(header))
+    def of(self, route: Route, exchange: Exchange, network: str | None) -> Guess | None:
+        """Who may be asking, for a request that may be answered ahead."""
+        if route.interaction not in _INTERACTIONS or exchange.method != "GET" or exchange.segments[0] == "Binary":
+            return None  # The bytes of a Binary may be a stream, which nobody would end.
+        name = _name(exchange, network)
+        return None if name is None else self._guesses.get(name)
 
-    def remember(self, exchange: Exchange, caller: Caller) -> None:
-        """For next time, when the caller is a person."""
-        header = exchange.header(b"authorization")
-        if caller.sight is None or caller.account is None or header is None:
+    def remember(self, exchange: Exchange, network: str | None, guess: Guess) -> None:
+        """For next time, when the caller is a person. What was asked for a purpose is never kept."""
+        name = _name(exchange, network)
+        if guess.caller.sight is None or guess.caller.account is None or guess.caller.purpose or name is None:
             return
-        self._callers[hash(header)] = caller
-        self._callers.move_to_end(hash(header))
-        if len(self._callers) > _MOST:
-            self._callers.popitem(last=False)
+        self._guesses[name] = guess
+        self._guesses.move_to_end(name)
+        if len(self._guesses) > _MOST:
+            self._guesses.popitem(last=False)
 
 
-async def answered_ahead(guess: Caller, admit: Admit, answer: Answer) -> tuple[Caller, Awaitable[Reply]]:
+def _name(exchange: Exchange, network: str | None) -> bytes | None:
+    header = exchange.headers.get(b"authorization")
+    if header is None or HEADER in exchange.headers:
+        return None
+    return hashlib.sha256(b"%b\n%b" % ((network or "").encode(), header)).digest()
+
+
+async def answered_ahead(guess: Guess, admit: Admit, answer: Answer) -> tuple[Caller, Awaitable[Reply]]:
     """The caller as they are now, and their reply: the one made for the guess when that was right."""
-    early = asyncio.ensure_future(answer(guess))
+    early = asyncio.ensure_future(answer(guess.caller))
     try:
         caller = await admit(guess)
     except BaseException:
         await _dropped(early)
         raise
-    if caller == guess:
+    if caller is guess.caller or caller == guess.caller:
         return caller, early
     await _dropped(early)
     return caller, answer(caller)

@@ -9,7 +9,6 @@ reply leaves before its audit entry is durable. If it cannot be recorded, the re
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
@@ -18,11 +17,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
-import msgspec
-
 from api.asgi import Disconnected, Receive, Scope, Send, body_pieces, read_body, send_reply, send_stream
 from api.deadlines import Deadlines
-from api.fhir.ahead import Guesses, answered_ahead
+from api.fhir.ahead import Guess, Guesses, answered_ahead
 from api.fhir.binary import may_give_bytes, uploads_bytes
 from api.fhir.exchange import MAX_QUERY, Exchange, Reply
 from api.fhir.headers import require_json_answer
@@ -36,13 +33,26 @@ from api.metrics import observe
 from domain.access import Caller
 from domain.documents.streams import closing
 from domain.errors import DomainError, InvalidRequest, OutcomeUnknown, Unavailable
+from domain.grounds import Grounds
 from domain.interactions.parts import Occasion, Retryable
 
-Authenticate = Callable[[str | None, str | None], Awaitable[Caller]]
+Authenticate = Callable[[str | None, str | None, Grounds], Awaitable[Caller]]
 """Authorization header and peer address to caller; raises `Unauthenticated`."""
 
-Resolve = Callable[[Caller], Awaitable[Caller]]
+Resolve = Callable[[Caller, Grounds], Awaitable[Caller]]
 """Caller to the same with what they may see and do now (`domain.policy.resolving.Policy.resolve`)."""
+
+Still = Callable[[Grounds], Awaitable[bool]]
+"""Whether what both have said rests on grounds that hold now."""
+
+
+class Callers(NamedTuple):
+    """How a caller is made out."""
+
+    authenticate: Authenticate
+    resolve: Resolve
+    still: Still
+
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -61,16 +71,13 @@ class Visit(NamedTuple):
 
 
 class FhirSurface:
-    """`service` answers, `authenticate` says who asks, `resolve` what they may see and do now, `base_url` is what links
-    start with, `gate` holds to limits."""
+    """`service` answers, `callers` says who asks and what they may see and do now, `base_url` is what links start with,
+    `gate` holds to limits."""
 
-    def __init__(
-        self, service: Service, authenticate: Authenticate, resolve: Resolve, base_url: str, gate: Gate
-    ) -> None:
+    def __init__(self, service: Service, callers: Callers, base_url: str, gate: Gate) -> None:
         self._service = service
         self._gate = gate
-        self._authenticate = authenticate
-        self._resolve = resolve
+        self._authenticate, self._resolve, self._still = callers
         self._guesses = Guesses()
         self._deadlines = Deadlines()
         self._base_url = base_url.rstrip("/")
@@ -105,7 +112,7 @@ class FhirSurface:
                 await self._gate.enter(visit.network, exchange.limits)
             route = find(exchange.method, exchange.segments, self._service.types)
             if not route.public:
-                guess = self._guesses.of(route, exchange)
+                guess = self._guesses.of(route, exchange, visit.network)
                 if guess is not None:
                     caller, answering = await answered_ahead(
                         guess,
@@ -115,7 +122,6 @@ class FhirSurface:
                 else:
                     caller = await self._admitted(exchange, visit)
                     answering = self._handle(route, exchange, visit, caller)
-                self._guesses.remember(exchange, caller)
                 reply = await answering
             else:
                 reply = await self._handle(route, exchange, visit, caller)
@@ -132,20 +138,20 @@ class FhirSurface:
             return reply, interaction
         return await self._recorded(reply, exchange, exchange.caller or caller, visit, interaction), interaction
 
-    async def _admitted(self, exchange: Exchange, visit: Visit, guess: Caller | None = None) -> Caller:
-        """Who asks, with what they may see and do now. With a `guess`, both are looked up at once."""
-        early = None if guess is None else asyncio.ensure_future(self._resolve(guess))
-        try:
-            exchange.caller = caller = await self._authenticate(exchange.header(b"authorization"), visit.network)
-            await self._gate.admit(caller, exchange.limits)
-            caller = await with_purpose(self._service.parts, self._service.grants, exchange, caller, visit.request_id)
-            exchange.caller = caller
-            if early is not None and guess is not None and caller == msgspec.structs.replace(guess, sight=None):
-                return await early
-            return await self._resolve(caller)
-        finally:
-            if early is not None and not early.done():
-                early.cancel()
+    async def _admitted(self, exchange: Exchange, visit: Visit, guess: Guess | None = None) -> Caller:
+        """Who asks, with what they may see and do now: the `guess` while what it rests on holds."""
+        if guess is not None and await self._still(guess.grounds):
+            exchange.caller = guess.caller
+            await self._gate.admit(guess.caller, exchange.limits)
+            return guess.caller
+        grounds = Grounds()
+        exchange.caller = caller = await self._authenticate(exchange.header(b"authorization"), visit.network, grounds)
+        await self._gate.admit(caller, exchange.limits)
+        caller = await with_purpose(self._service.parts, self._service.grants, exchange, caller, visit.request_id)
+        exchange.caller = caller
+        caller = await self._resolve(caller, grounds)
+        self._guesses.remember(exchange, visit.network, Guess(caller, grounds))
+        return caller
 
     async def _handle(self, route: Route, exchange: Exchange, visit: Visit, caller: Caller) -> Reply:
         limits = self._service.limits

@@ -16,6 +16,7 @@ import msgspec
 
 from domain.access import NOTHING, Caller, Letter, Role
 from domain.grants import Grants
+from domain.grounds import Grounds
 from domain.policy.sight import Filter, PolicySight
 from domain.policy.standing import Held, Standing, actors_of, standing_of
 from domain.ports import ParseSearch
@@ -31,10 +32,11 @@ MANAGING: frozenset[Role] = frozenset({"ADMIN", "RECEPTIONIST"})
 class Relations(Protocol):
     """The ties of actors, as stored now. Implemented by `storage.mongo.relations`."""
 
-    async def ties(self, actors: Sequence[str]) -> list[tuple[Held, ...]]:
+    async def ties(self, actors: Sequence[str], grounds: Grounds | None = None) -> list[tuple[Held, ...]]:
         """The ties of each actor, in order: the same objects as before while nothing has changed.
 
-        What ended before now may be left out. Raises `Unavailable` when the database does not answer: no answer is no access.
+        What ended before now may be left out. `grounds` get what the answer rests on. Raises `Unavailable` when the database
+        does not answer: no answer is no access.
         """
         ...
 
@@ -58,12 +60,16 @@ class Policy:
         self._clock = clock
         self._kept: OrderedDict[object, _Kept] = OrderedDict()
 
-    async def resolve(self, caller: Caller) -> Caller:
-        """The caller with what they may see and do now. A client without a person and without partial scopes as it is."""
+    async def resolve(self, caller: Caller, grounds: Grounds | None = None) -> Caller:
+        """The caller with what they may see and do now. A client without a person and without partial scopes as it is.
+        `grounds` get what a person's sight rests on, unless it is an emergency."""
         if caller.account is None:
             return self._client(caller) if caller.scopes else caller
-        sight = await self._sight(caller)
-        if not EMERGENCY.isdisjoint(caller.purpose):
+        grounds = grounds or Grounds()
+        sight = await self._sight(caller, grounds)
+        if not caller.purpose:
+            grounds.said("sight")
+        elif not EMERGENCY.isdisjoint(caller.purpose):
             glass = await self._grants.patients(caller.account)
             if glass:
                 sight = await self._emergency(caller, glass)
@@ -88,17 +94,19 @@ class Policy:
             filters=self._filter,
         )
 
-    async def _sight(self, caller: Caller) -> PolicySight:
+    async def _sight(self, caller: Caller, grounds: Grounds) -> PolicySight:
         key = _identity(caller)
         kept = self._kept.get(key)
         actors = kept.actors if kept is not None else actors_of(caller)
-        ties = await self._relations.ties(actors)
+        ties = await self._relations.ties(actors, grounds)
         now = _microseconds(self._clock())
         if kept is not None and now < kept.until and all(a is b for a, b in zip(ties, kept.ties, strict=True)):
             self._kept.move_to_end(key)
+            grounds.end(kept.until / 1_000_000)
             return kept.sight
-        actors, ties = await self._with_roles(caller, actors, ties)
+        actors, ties = await self._with_roles(caller, actors, ties, grounds)
         standing = standing_of(caller, [row for rows in ties for row in rows], now)
+        grounds.end(standing.until / 1_000_000)
         sight = self._compiled(caller, standing)
         self._kept[key] = _Kept(actors, ties, sight, standing.until)
         self._kept.move_to_end(key)
@@ -107,7 +115,7 @@ class Policy:
         return sight
 
     async def _with_roles(
-        self, caller: Caller, actors: tuple[str, ...], ties: list[tuple[Held, ...]]
+        self, caller: Caller, actors: tuple[str, ...], ties: list[tuple[Held, ...]], grounds: Grounds
     ) -> tuple[tuple[str, ...], list[tuple[Held, ...]]]:
         """Also the ties of the PractitionerRoles that somebody holds: teams may name those. For who manages an organization
         also what belongs to the people and places there: their schedules."""
@@ -117,7 +125,7 @@ class Policy:
         wanted = tuple(dict.fromkeys((*base, *sorted(found))))
         if wanted == actors:
             return actors, ties
-        return wanted, await self._relations.ties(wanted)
+        return wanted, await self._relations.ties(wanted, grounds)
 
     async def _emergency(self, caller: Caller, glass: frozenset[str]) -> PolicySight:
         kept = self._kept[_identity(caller)]

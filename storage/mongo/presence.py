@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from domain.errors import Unavailable
+from domain.grounds import Grounds
 from domain.sessions import Present
 from storage.mongo.account_documents import ACCOUNTS, STANDING_FIELDS, standing_of
 from storage.mongo.batching import Job, OneInFlight
@@ -76,24 +77,39 @@ class Presence:
         for lane in (self._lane, self._sessions_lane):
             await lane.close()
 
-    async def session(self, session_id: str, account: str) -> Present | None:
+    async def still(self, grounds: Grounds) -> bool:
+        """Whether what was made out on these grounds is so now. Raises `Unavailable`."""
+        if not grounds.complete or self._clock().timestamp() >= grounds.until:
+            return False
+        known = await self._batches.submit(tuple(grounds.marks))
+        return all(known.count_of(name) == counts for name, counts in grounds.marks.items())
+
+    async def session(self, session_id: str, account: str, grounds: Grounds | None = None) -> Present | None:
         """The live session of that account, with its standing while it is active. Raises `Unavailable`."""
         actor = actor_of(account)
         counts = (await self.counts((actor,))).count_of(actor)
+        kept = await self._session(session_id, account, counts)
+        if kept is not None and grounds is not None:
+            grounds.rest_on(actor, counts)
+            grounds.end(kept.until.timestamp())
+            grounds.end(self._clock().timestamp() + kept.read + OLDEST_SECONDS - time.monotonic())
+        return None if kept is None else kept.present
+
+    async def _session(self, session_id: str, account: str, counts: Counts) -> _Kept | None:
+        """What is kept of a session if that is good under these counters, else what is stored."""
         kept, now = self._kept.get(session_id), time.monotonic()
-        if kept is not None and kept.counts == counts and now - kept.read < OLDEST_SECONDS:
-            present = kept.present
-            if present.standing.id == account and self._clock() < kept.until:
-                return present
+        same = kept is not None and kept.counts == counts and kept.present.standing.id == account
+        if same and kept is not None and now - kept.read < OLDEST_SECONDS and self._clock() < kept.until:
+            return kept
         found = await self._sessions.submit(_Named(session_id, account))
         if found is None:
             self._kept.pop(session_id, None)
             return None
-        self._kept[session_id] = _Kept(found[0], counts, found[1], now)
+        kept = self._kept[session_id] = _Kept(found[0], counts, found[1], now)
         self._kept.move_to_end(session_id)
         if len(self._kept) > MOST_SESSIONS:
             self._kept.popitem(last=False)
-        return found[0]
+        return kept
 
     async def counts(self, actors: Sequence[str]) -> Known:
         """The counters of these actors. Raises `Unavailable`."""

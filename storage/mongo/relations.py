@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from domain.grounds import Grounds
 from domain.policy.standing import Held
 from domain.ties import Provision, Tie
 from storage.mongo.batching import Job, OneInFlight
@@ -49,11 +50,20 @@ class MongoRelations:
     async def __aexit__(self, *_: object) -> None:
         await self._batches.close()
 
-    async def ties(self, actors: Sequence[str]) -> list[tuple[Held, ...]]:
+    async def ties(self, actors: Sequence[str], grounds: Grounds | None = None) -> list[tuple[Held, ...]]:
         """See `domain.policy.resolving.Relations.ties`."""
         known = await self._presence.counts(actors)
         held = self._held(actors, known)
-        return await self._batches.submit(tuple(actors)) if held is None else held
+        if held is None:
+            if grounds is not None:
+                grounds.spoil()  # What is read now may be newer than these counters.
+            return await self._batches.submit(tuple(actors))
+        if grounds is not None:
+            now = time.monotonic()
+            for actor in actors:
+                grounds.rest_on(actor, known.count_of(actor))
+                grounds.end(time.time() + self._kept[actor].read + OLDEST_SECONDS - now)
+        return held
 
     def _held(self, actors: Sequence[str], known: Known) -> list[tuple[Held, ...]] | None:
         """What is kept of all of these, unless one of them has to be read again."""

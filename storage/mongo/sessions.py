@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pymongo import ReturnDocument
 
 from domain.errors import Unauthenticated
+from domain.grounds import Grounds
 from domain.sessions import Grant, Lifetime, Login, Present, RefreshReused, Session
 from storage.crypto.keys import ACCOUNTS as OWNER
 from storage.crypto.keys import Keyring
@@ -64,9 +65,13 @@ class MongoSessions:
             await self._sessions.insert_one(document)
         return Grant(session_of(document, login.label), token.text)
 
-    async def present(self, session_id: str, account: str) -> Present | None:
+    async def present(self, session_id: str, account: str, grounds: Grounds | None = None) -> Present | None:
         """See `domain.sessions.Sessions.present`."""
-        return await self._presence.session(session_id, account)
+        return await self._presence.session(session_id, account, grounds)
+
+    async def still(self, grounds: Grounds) -> bool:
+        """See `domain.sessions.Sessions.still`."""
+        return await self._presence.still(grounds)
 
     async def holder(self, refresh_token: str) -> Session | None:
         token = read_refresh_token(self._service, refresh_token)

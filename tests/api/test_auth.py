@@ -25,6 +25,7 @@ from api.tokens import mint, signing_key
 from api.trusted_keys import TrustedKeys, VerifyingKey
 from domain.accounts.account import Standing
 from domain.errors import Unauthenticated
+from domain.grounds import Grounds
 from domain.sessions import Login, Present, Session
 
 KEY = Ed25519PrivateKey.generate()
@@ -65,7 +66,7 @@ PRESENT = Present(
 )
 
 
-async def open_session(session: str, account: str) -> Present | None:
+async def open_session(session: str, account: str, grounds: Grounds | None) -> Present | None:
     return PRESENT if (session, account) == ("s-1", "ana") else None
 
 
@@ -73,7 +74,7 @@ def authenticator(settings: Settings) -> Authenticator:
     return Authenticator(TrustedKeys(settings, None).find, nobody)
 
 
-async def nobody(session: str, account: str) -> Present | None:
+async def nobody(session: str, account: str, grounds: Grounds | None) -> Present | None:
     """Where no session is open."""
     return None
 
@@ -285,7 +286,7 @@ class TestSessions:
     async def test_a_remembered_token_is_refused_once_its_session_has_ended(self) -> None:
         found: list[Present | None] = [PRESENT, None]
 
-        async def once(session: str, account: str) -> Present | None:
+        async def once(session: str, account: str, grounds: Grounds | None) -> Present | None:
             return found.pop(0)
 
         checker, made = auth(once), token(sid="s-1")

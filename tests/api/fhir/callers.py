@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 from litestar import Litestar
 
+from api.fhir.ahead import Guesses
 from domain.access import Caller, parse_scopes
 from domain.errors import Unauthenticated
+from domain.grounds import Grounds
 
 BASE = "http://127.0.0.1:8000/fhir"
 EVERYTHING = parse_scopes("system/*.cruds")
@@ -35,10 +36,13 @@ def admit(app: Litestar, callers: Mapping[str, Caller]) -> None:
             raise Unauthenticated("A bearer token is required")
         return caller
 
-    async def later(header: str | None, network: str | None) -> Caller:
-        return known(header, network)
+    async def authenticate(header: str | None, network: str | None, grounds: Grounds) -> Caller:
+        caller = known(header, network)
+        grounds.said("who")
+        return caller
 
-    surface._authenticate = later if inspect.iscoroutinefunction(surface._authenticate) else known
+    surface._authenticate = authenticate
+    surface._guesses = Guesses()  # Others may have had these names.
 
 
 def client_of(app: Litestar, name: str, **headers: str) -> httpx.AsyncClient:

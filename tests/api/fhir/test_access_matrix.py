@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar
 
 from domain.access import EVERYTHING, NOTHING, Caller, Letter, conditional_scopes, parse_scopes
+from domain.grounds import Grounds
 from domain.policy.sight import PolicySight
 from domain.search import AllOf, AnyOf, Condition, NoneOf, WrittenBy
 from tests.api.fhir.access_oracle import LABORATORY, TABLE, Cell, allowed
@@ -201,7 +202,7 @@ async def mutants_of(app: Litestar, wanted: Iterable[Place]) -> list[tuple[Place
     found: list[tuple[Place, Path, str]] = []
     for place in wanted:
         role, kind, letter, scope = place
-        sight = (await app.state.fhir._resolve(scope_of(callers()[role], scope))).sight
+        sight = (await app.state.fhir._resolve(scope_of(callers()[role], scope), Grounds())).sight
         if not sight.may(letter, kind):
             continue
         if scope != SCOPES[0]:
