@@ -25,7 +25,9 @@ from domain.identity import FhirJson
 from domain.interactions.pacing import side_by_side
 
 OVERLAP = timedelta(minutes=5)
-AT_ONCE = 8
+AT_ONCE, FILES_AT_ONCE = 50, 4
+"""Entries of a page that are written together: they share commits, which is what the time goes into. Files are fetched few at a
+time: they hold connections of the provider."""
 MOST_ENTRIES = 100_000
 """Entries of one type in one run."""
 TRIES = 3
@@ -144,7 +146,7 @@ async def _page(sync: Sync, remote: Remote, connection: Connection, run: Run, ki
         except (DomainError, ProviderTrouble) as failure:  # the others of the page come to their end first
             return failure
 
-    found = await side_by_side(one, entries, at_once=AT_ONCE)
+    found = await side_by_side(one, entries, at_once=FILES_AT_ONCE if kind == DOCUMENT else AT_ONCE)
     came = [(entry, each) for entry, each in zip(entries, found, strict=True) if not isinstance(each, Exception)]
     items, lines = _kept(sync, run, connection, came)
     await sync.items.keep(source, items)

@@ -376,18 +376,3 @@ async def test_documents_are_asked_for_at_a_provider_that_takes_requests(shared:
     backwards = {**body, "to": "2025-01-01"}
     refused = await web.post(f"/patients/{shared.patient}/request-documents", json=backwards)
     assert refused.status_code == 422
-
-
-async def test_erasing_the_patient_erases_what_is_known_of_synchronisation(
-    shared: Shared, mongo_admin: MongoClient[Json], installation: Settings
-) -> None:
-    from storage.mongo.erasure import forget_notices
-
-    await shared.office.store(shared.office.observation(0))
-    await shared.connect()
-    await shared.synchronised()
-    rows = mongo_admin[installation.database]
-    names = ("sync_runs", "sync_items", "sync_log")
-    assert all(rows[name].count_documents({"patient": shared.patient}) for name in names)
-    await forget_notices(shared.sync.runs._rows.database, shared.patient)  # type: ignore[attr-defined]
-    assert not any(rows[name].count_documents({"patient": shared.patient}) for name in names)
