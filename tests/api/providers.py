@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -126,10 +127,10 @@ class Faulty:
 
 
 @asynccontextmanager
-async def faulty(talks: Mapping[str, Talk]) -> AsyncIterator[Faulty]:
+async def faulty(talks: Mapping[str, Talk], *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Faulty]:
     """A server with a talk for the beginning of each path below its base, the first that fits."""
     found = Faulty(talks)
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=tls)
     found.base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/fhir"
     try:
         yield found

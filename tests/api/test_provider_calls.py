@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from api.allowed_hosts import AllowedHosts
 from api.provider_calls import Bounds, Providers
@@ -199,6 +206,53 @@ async def test_a_host_that_is_not_there_or_speaks_no_tls_is_told_apart() -> None
         with pytest.raises(ProviderTrouble) as raised:
             await remote.able()
     assert raised.value.cause == "unreachable"
+
+
+async def test_who_cannot_prove_to_be_the_provider_is_told_nothing(tmp_path: Path) -> None:
+    serving, trusting = certified(tmp_path, "clinic.example.org")
+
+    async def of(host: str, tls: ssl.SSLContext | None) -> Cause | str:
+        async def resolve(_host: str, _port: int) -> Sequence[str]:
+            return ["127.0.0.1"]
+
+        async with faulty({"/Patient": content(PATIENT)}, tls=serving) as server:
+            base = server.base.replace("http:", "https:").replace("127.0.0.1", host)
+            lines = Lines(AllowedHosts("clinic.example.org, other.example.org", resolve), tls=tls)
+            auth = Auth(kind="BEARER", secret="secret-of-ours")
+            async with Providers(lines, BOUNDS).open(providers.connection(base, auth=auth)) as remote:
+                try:
+                    return str((await remote.read("Patient", "r1"))["id"])
+                except ProviderTrouble as trouble:
+                    assert not server.asked
+                    return trouble.cause
+
+    assert await of("clinic.example.org", trusting) == "r1"
+    assert await of("other.example.org", trusting) == "tls"
+    assert await of("clinic.example.org", None) == "tls"
+
+
+def certified(folder: Path, host: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server of that name shows, and who trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, secret = folder / "cert.pem", folder / "key.pem"
+    pem.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(pem, secret)
+    return serving, ssl.create_default_context(cafile=str(pem))
 
 
 @pytest.mark.parametrize(
