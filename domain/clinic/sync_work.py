@@ -20,6 +20,7 @@ from domain.clinic.sync_pulling import Stopped, pull
 from domain.clinic.sync_runs import LEASE, MOST_TAKINGS, Run, State
 from domain.clinic.syncing import new_run, place_of
 from domain.errors import Contention, DomainError, Gone, Unavailable
+from domain.identity import ResourceKey
 
 MOST_DUE = 20
 
@@ -45,6 +46,10 @@ async def queue_due(sync: Sync) -> None:
     for patient in await sync.connections.due(now, MOST_DUE):
         connection = await sync.connections.get(patient)
         if connection is None:
+            continue
+        itself = await sync.parts.store.newest(ResourceKey("Patient", patient))
+        if itself is None or itself.head.deleted:
+            await sync.connections.remove(patient)  # nothing more is asked about somebody who was removed here
             continue
         newest = await sync.runs.newest(patient)
         await sync.runs.enqueue(new_run(sync, connection, newest, trigger="AUTOMATIC"))
