@@ -26,6 +26,7 @@ from domain.errors import InvalidFields
 from domain.identity import FhirJson
 from fhir_mapping.friendly import coded
 from fhir_mapping.friendly.elements import day, name_of, put, reference, telecom_of, to
+from fhir_mapping.friendly.provider_connection import ours
 
 
 class Patients:
@@ -209,12 +210,15 @@ def _providers(content: FhirJson, kind: str) -> list[str]:
 
 
 def _responsible(content: FhirJson, form: PatientForm) -> None:
-    """The primary provider and who treats the patient: both are general practitioners to FHIR."""
+    """The primary provider and who treats the patient: both are general practitioners to FHIR. The provider of a connection is
+    named as long as that lasts."""
     rows: list[FhirJson] = content.get("generalPractitioner", [])
     if form.primary_provider is not UNSET:
         current, wanted = provider_of(content), form.primary_provider
         if (current and current.id) != (wanted and wanted.id):
-            rows = [each for each in rows if (key := reference(each)) is None or key.type != "Organization"]
+            rows = [
+                each for each in rows if ours(each) or (key := reference(each)) is None or key.type != "Organization"
+            ]
             rows = [*([to(f"Organization/{wanted.id}")] if wanted else []), *rows]
     if form.practitioners is not UNSET and list(form.practitioners or ()) != _providers(content, "Practitioner"):
         rows = [each for each in rows if (key := reference(each)) is None or key.type != "Practitioner"]

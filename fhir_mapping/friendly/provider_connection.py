@@ -54,15 +54,15 @@ class ProviderConnections:
         """See `ProviderRecords.naming`."""
         wanted = None if connection is None else self.organization_of(connection)
         given: list[FhirJson] = patient.get("generalPractitioner", [])
-        rows = [each for each in given if (of := _ours(each)) is None or of == wanted]
-        if connection is not None and wanted not in map(_ours, rows):
+        rows = [each for each in given if (of := ours(each)) is None or of == wanted]
+        if connection is not None and wanted not in map(ours, rows):
             rows.append({**to(f"Organization/{wanted}"), "display": connection.name})
         content = dict(patient)
         put(content, "generalPractitioner", rows)
         return content
 
 
-def _ours(value: FhirJson) -> str | None:
-    """The Organization a reference names, if it is one of a connection."""
+def ours(value: FhirJson) -> str | None:
+    """The Organization a reference names, if it is the provider of a connection."""
     key = reference(value)
     return key.id if key is not None and key.type == "Organization" and _OURS.fullmatch(key.id) else None
