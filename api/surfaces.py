@@ -16,7 +16,7 @@ from api.oauth.key_sets import KeySets
 from api.oauth.service import Service as OAuthService
 from api.oauth.surface import OAuthSurface
 from api.oauth.table import ROUTES
-from api.outside import calls_of, insurance_verifier, payment_gateway, providers_of
+from api.outside import calls_of, insurance_verifier, payment_gateway
 from api.settings import Settings
 from api.syncing import sync_of
 from api.tokens import AccessTokens
@@ -127,8 +127,6 @@ def v1_service(settings: Settings, opened: Opened) -> V1Service:
         inquiries=Inquiries(),
         calls=calls_of(settings, opened.telling, opened.parts.clock),
         listeners=Listeners(opened.telling.notices),
-        connections=opened.providers.connections,
-        remotes=providers_of(settings),
         sync=sync_of(settings, opened),
     )
 

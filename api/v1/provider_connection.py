@@ -175,14 +175,14 @@ async def pushed(service: Service, visit: Visit, body: PushWanted) -> Outcome:
     key = named(body.resource, "resource")
     visit.concerns(str(key))
     answer = await provider_pushing.again(
-        service.parts, service.connections, service.telling.outbox, occasion, patient, key
+        service.parts, service.sync.connections, service.telling.outbox, occasion, patient, key
     )
     visit.concerns(*answer.targets)
     return Outcome(PushView(resource=str(key), status="REQUESTED"), 202)
 
 
 def _providing(service: Service) -> Providing:
-    return Providing(service.connections, service.remotes, RECORDS)
+    return Providing(service.sync.connections, service.sync.remotes, RECORDS)
 
 
 def _recorded(visit: Visit, answer: Answer, outcome: Outcome) -> Outcome:

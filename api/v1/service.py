@@ -22,7 +22,6 @@ from domain.clinic.medical_record_cards import MedicalRecords
 from domain.clinic.order_checking import ReadIssues
 from domain.clinic.prescription_sheets import Letterheads
 from domain.clinic.prescriptions import Prescribing
-from domain.clinic.provider_ports import Connections, Remotes
 from domain.clinic.record_note_cards import RecordNotes
 from domain.clinic.refills import RefillRecords
 from domain.clinic.sharing import ShareRecords
@@ -85,8 +84,6 @@ class Service(NamedTuple):
     inquiries: InquiryRecords
     calls: Calls
     listeners: Listeners
-    connections: Connections
-    remotes: Remotes
     sync: Sync
     summaries: SummaryRecords
     gateway: Gateway | None = None

@@ -76,13 +76,13 @@ async def test_a_connection_is_made_shown_changed_and_forgotten_and_its_secret_n
     assert (await put(doctor, ward, if_match=7)).status_code == 412
     again = await put(doctor, ward, if_match=1, syncIntervalMinutes=None, auth={"kind": "BASIC", "name": "us"})
     assert (again.status_code, again.json()["version"], again.json()["id"]) == (200, 2, found["id"])
-    kept = await ward.clinic.service.connections.get(ward.patient)
+    kept = await ward.clinic.service.sync.connections.get(ward.patient)
     assert kept is not None
     assert (kept.auth.secret, kept.every) == (SECRET, None)
     assert (await doctor.delete(path(ward), headers={"if-match": 'W/"1"'})).status_code == 412
     assert (await doctor.delete(path(ward))).status_code == 204
     assert (await doctor.delete(path(ward))).status_code == 404
-    assert await ward.clinic.service.connections.get(ward.patient) is None
+    assert await ward.clinic.service.sync.connections.get(ward.patient) is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_a_secret_that_is_left_out_is_never_sent_to_anybody_else_than_befo
     assert (await put(doctor, ward)).status_code == 200
     answer = await put(doctor, ward, **{"auth": {"kind": "BASIC", "name": "us"}, **changed})
     assert (answer.status_code, answer.json()["code"]) == (422, "secret_required")
-    kept = await ward.clinic.service.connections.get(ward.patient)
+    kept = await ward.clinic.service.sync.connections.get(ward.patient)
     assert kept is not None
     assert (kept.version, kept.base) == (1, "https://chalmers.example.org/fhir")
 
@@ -130,7 +130,7 @@ async def test_what_cannot_be_called_or_sent_is_refused_and_named(ward: Ward, ch
     answer = await put(await ward.web("DOCTOR"), ward, **changed)
     assert answer.status_code == 422, answer.text
     assert where in answer.text
-    assert await ward.clinic.service.connections.get(ward.patient) is None
+    assert await ward.clinic.service.sync.connections.get(ward.patient) is None
 
 
 async def test_who_treats_or_keeps_the_record_decides_and_patients_see_and_end_their_own(ward: Ward) -> None:
