@@ -1,20 +1,21 @@
 """What was taken from a provider and is changed here is to be told to that provider: the request for it, with the change.
 
 A request is a notice for nobody, stored in the transaction of its cause: it is never lost, and there is none for what was not
-stored. Whether there is anything to send is decided when it is carried out (`domain/clinic/provider_pushing.py`). What asks is
-a look at bytes, since every update of anything comes by here.
+stored. Whether there is anything to send is decided when it is carried out (`domain/clinic/provider_pushing.py`). Here only
+candidates are told apart, by their ids: every update of anything comes by.
 """
 
 from __future__ import annotations
+
+import re
 
 from domain.notices import Notice
 from domain.revision import Change, Write
 
 PUSH = "provider-push"
 """Its kind of notice."""
-_TAKEN = b'"source":"http'
-"""`meta.source` of what was taken from elsewhere; `meta` is always in front."""
-_META_BYTES = 4_096
+_TAKEN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""What came from a provider has an id like this (`domain.clinic.sync_items.Items.local_id`: a UUID of version 8)."""
 _CONNECTED = b'"Organization/provider-'
 """What a Patient who is connected names (`fhir_mapping/friendly/provider_connection.py`)."""
 _OURS = "provider-"
@@ -22,7 +23,7 @@ _OURS = "provider-"
 
 
 def pushes(write: Write) -> tuple[Notice, ...]:
-    """The requests that come with a write. https://hl7.org/fhir/R4/resource-definitions.html#Meta.source"""
+    """The requests that come with a write."""
     found = [change for change in write.changes if change.base is not None and _concerns(change)]
     if not found or write.audit.interaction.startswith(_OURS):
         return ()
@@ -35,7 +36,7 @@ def _concerns(change: Change) -> bool:
         return False
     if change.revision.key.type == "Patient":
         return _CONNECTED in content
-    return content.find(_TAKEN, 0, _META_BYTES) >= 0
+    return _TAKEN.fullmatch(change.revision.key.id) is not None
 
 
 def _request(write: Write, change: Change) -> Notice:

@@ -157,6 +157,60 @@ async def test_who_a_patient_is_is_told_and_nothing_else_of_the_patient(shared: 
     assert len(await shared.logs(action="PUSH")) == 1
 
 
+async def test_it_is_told_however_it_was_changed(shared: Shared) -> None:
+    """By the words of the clinic, by a patch, and by a client that forgets where it came from."""
+    office = shared.office
+    category = {"system": "http://terminology.hl7.org/CodeSystem/condition-category", "code": "problem-list-item"}
+    await office.store(
+        {
+            "resourceType": "Condition",
+            "id": f"c{office.patient}",
+            "category": [{"coding": [category]}],
+            "code": {"text": "Asthma"},
+            "subject": {"reference": f"Patient/{office.patient}"},
+        }
+    )
+    await connected(shared)
+    web = await shared.ward.web("DOCTOR")
+    (problem,) = (await web.get(f"/patients/{shared.patient}/medical-history")).json()["items"]
+    one = f"/patients/{shared.patient}/medical-history/{problem['id']}"
+    said = {"text": problem["text"], "note": "Since childhood"}
+    answer = await web.put(one, json=said)
+    assert answer.status_code == 200, answer.text
+    assert (await pushed(shared))["status"] == "SUCCESS"
+    there = await theirs(shared, f"Condition/c{office.patient}")
+    assert there["note"] == [{"text": "Since childhood"}]
+    patch = [{"op": "replace", "path": "/note/0/text", "value": "Since 1990"}]
+    headers = {"content-type": "application/json-patch+json"}
+    path = f"/Condition/{problem['id']}"
+    assert (await shared.ward.fhir.patch(path, json=patch, headers=headers)).status_code == 200
+    assert (await pushed(shared, 2))["status"] == "SUCCESS"
+    mine = {name: each for name, each in (await shared.ward.fhir.get(path)).json().items() if name != "meta"}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": {**mine, "note": [{"text": "Since 1991"}]}, "request": {"method": "PUT", "url": path[1:]}}
+        ],
+    }
+    assert (await shared.ward.fhir.post("/", json=bundle)).status_code == 200
+    assert (await pushed(shared, 3))["status"] == "SUCCESS"
+    there = await theirs(shared, f"Condition/c{office.patient}")
+    assert there["note"] == [{"text": "Since 1991"}]
+
+
+async def test_a_connected_provider_stays_named_beside_another_primary_provider(shared: Shared) -> None:
+    office = shared.office
+    await connected(shared)
+    web = await shared.ward.web("DOCTOR")
+    other = {"id": shared.ward.organization}
+    answer = await web.put(f"/patients/{shared.patient}", json={"primaryProvider": other, "contact": {"phone": "5"}})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["primaryProvider"]["id"] == shared.ward.organization
+    assert (await pushed(shared))["status"] == "SUCCESS"
+    assert (await theirs(shared, f"Patient/{office.patient}"))["telecom"] == [{"system": "phone", "value": "5"}]
+
+
 async def test_what_was_changed_there_too_is_not_overwritten_and_people_are_told_what_to_do(shared: Shared) -> None:
     office = shared.office
     await office.store(office.observation(0))
@@ -271,3 +325,16 @@ async def test_a_title_is_told_and_another_file_is_not(shared: Shared) -> None:
     assert again.status_code == 200, again.text
     assert (await pushed(shared, 2))["status"] == "FAILED"
     assert (await theirs(shared, f"DocumentReference/{stored['id']}"))["meta"]["versionId"] == "2"
+
+
+async def test_nothing_more_is_asked_about_a_patient_who_was_removed(shared: Shared) -> None:
+    await connected(shared)
+    connection = await shared.sync.connections.get(shared.patient)
+    assert connection is not None
+    assert (await shared.ward.fhir.delete(f"/Patient/{shared.patient}")).status_code == 204
+    before = await shared.sync.runs.newest(shared.patient)
+    await shared.sync.connections.plan(connection, datetime.now(UTC))
+    async with asyncio.timeout(SOON):
+        while await shared.sync.connections.get(shared.patient) is not None:
+            await asyncio.sleep(0.05)
+    assert await shared.sync.runs.newest(shared.patient) == before
