@@ -52,7 +52,9 @@ async def queue_due(sync: Sync) -> None:
             await sync.connections.remove(patient)  # nothing more is asked about somebody who was removed here
             continue
         newest = await sync.runs.newest(patient)
-        await sync.runs.enqueue(new_run(sync, connection, newest, trigger="AUTOMATIC"))
+        run = await sync.runs.enqueue(new_run(sync, connection, newest, trigger="AUTOMATIC"))
+        if run.agreed != connection.version:
+            continue  # one under way by what was agreed before ends soon, and makes room
         every = connection.every
         later = None if every is None else now + every * random.uniform(1.0, 1.05)  # noqa: S311
         await sync.connections.plan(connection, later)
@@ -69,7 +71,11 @@ class _Held:
     async def carry_out(self) -> None:
         sync, now = self._sync, self._sync.parts.clock()
         connection = await sync.connections.get(self.run.patient)
-        if connection is None or self.run.cancel:  # there is nobody to ask any more, or no wish to
+        patient = await sync.parts.store.newest(ResourceKey("Patient", self.run.patient))
+        there = patient is not None and not patient.head.deleted
+        if connection is None or self.run.cancel or not there:  # there is nobody to ask any more, or no wish to
+            if connection is not None and not there:
+                await sync.connections.plan(connection, None)
             await self._end("CANCELLED", connection)
             return
         self.run = begun_again(self.run, now, connection.version, place_of(connection))
@@ -121,11 +127,13 @@ class _Held:
         await finish(self._sync, self.run, connection, wait)
 
     async def _beat(self, task: asyncio.Task[None]) -> None:
-        """Say that we are alive, and hear whether anybody wants the run to end."""
+        """Say that we are alive, and hear whether anybody wants the run to end, or has agreed on something else."""
         while self._ended is None:
             await asyncio.sleep(LEASE.total_seconds() / 4)
             try:
-                if await self._sync.runs.beat(self.run, until=self._sync.parts.clock() + LEASE):
+                cancelled = await self._sync.runs.beat(self.run, until=self._sync.parts.clock() + LEASE)
+                connection = await self._sync.connections.get(self.run.patient)
+                if cancelled or connection is None or connection.version != self.run.agreed:
                     self._ended = Stopped()
             except Contention as lost:
                 self._ended = lost

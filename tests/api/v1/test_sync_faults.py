@@ -245,3 +245,47 @@ async def test_automatic_runs_follow_each_other_and_stay_away_as_long_as_a_provi
                 await asyncio.sleep(0.05)
         later = datetime.now(UTC) + timedelta(minutes=121)
         assert ward.patient in await shared.sync.connections.due(later, 1_000)
+
+
+HANGING = {"/DocumentReference?": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", hang=True)}
+
+
+async def hung(shared: Shared, server: Faulty) -> str:
+    """A run that waits for a provider that hangs."""
+    run = str((await shared.started())["id"])
+    async with asyncio.timeout(10):
+        while not server.heads("/DocumentReference?"):
+            await asyncio.sleep(0.02)
+    return run
+
+
+async def test_who_ends_the_connection_ends_the_run(ward: Ward) -> None:
+    async with connected(ward, HANGING) as (shared, server):
+        run = await hung(shared, server)
+        assert await shared.sync.connections.remove(ward.patient)
+        assert (await shared.over(run))["status"] == "CANCELLED"
+
+
+async def test_what_is_agreed_anew_ends_the_run_by_what_was_agreed_before_and_is_followed_at_once(ward: Ward) -> None:
+    async with connected(ward, HANGING) as (shared, server):
+        run = await hung(shared, server)
+        await shared.connect(base=server.base, remote_patient="r1", auth=Auth(), types=("Observation",), due=True)
+        assert (await shared.over(run))["status"] == "CANCELLED"
+        async with asyncio.timeout(10):
+            while (newest := await shared.over())["id"] == run:
+                await asyncio.sleep(0.05)
+    assert (newest["status"], newest["trigger"]) == ("COMPLETED", "AUTOMATIC")
+
+
+async def test_nothing_comes_for_a_patient_who_was_removed(ward: Ward) -> None:
+    async with connected(ward, {}, every=timedelta(hours=1)) as (shared, server):
+        connection = await shared.sync.connections.get(ward.patient)
+        assert connection is not None
+        assert (await ward.fhir.delete(f"/Patient/{ward.patient}")).status_code == 204
+        await shared.sync.connections.plan(connection, datetime.now(UTC))
+        async with asyncio.timeout(10):
+            while (run := await shared.sync.runs.newest(ward.patient)) is None or run.open:
+                await asyncio.sleep(0.05)
+        assert run.state == "CANCELLED"
+        assert await shared.ours("Observation") == []
+        assert server.asked == []
