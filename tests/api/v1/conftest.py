@@ -120,7 +120,8 @@ async def hospital(
 
 
 @pytest.fixture
-async def shared(ward: Ward, hospital: Provider) -> AsyncIterator[Shared]:
+async def both_sides(ward: Ward, hospital: Provider) -> AsyncIterator[Shared]:
+    """A patient of ours who is one of the provider too."""
     office = Office(hospital)
     async with office.web:
         await office.open()

@@ -33,6 +33,11 @@ async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
             yield clinic
 
 
+@pytest.fixture
+def shared(both_sides: Shared) -> Shared:
+    return both_sides
+
+
 async def connected(shared: Shared, **given: Any) -> None:
     """Connect as people do, and wait for what comes."""
     body = {

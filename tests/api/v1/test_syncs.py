@@ -31,6 +31,11 @@ async def clinic(installation: Settings) -> AsyncIterator[Clinic]:
             yield clinic
 
 
+@pytest.fixture
+def shared(both_sides: Shared) -> Shared:
+    return both_sides
+
+
 async def test_what_a_provider_has_comes_by_itself_when_a_patient_is_connected(shared: Shared) -> None:
     office = shared.office
     await office.store(office.allergy())
