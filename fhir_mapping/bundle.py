@@ -25,6 +25,7 @@ _instant = lru_cache(maxsize=64)(instant)
 _text = msgspec.json.Encoder().encode
 
 
+_MODES = {"match": b',"search":{"mode":"match"}}', "include": b',"search":{"mode":"include"}}'}
 GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 
 
@@ -139,13 +140,13 @@ def _opening(base: str) -> bytes:
 def _found(opening: bytes, entry: FoundEntry) -> bytes:
     if isinstance(entry.content, DomainError):
         return _outcome_row(advisory(entry.content.issues))
-    graded = scored = b""
-    if entry.grade is not None:
-        graded = b'"extension":[%b],' % _text({"url": GRADE, "valueCode": entry.grade})
-    if entry.score is not None:
-        scored = b',"score":%b' % _text(entry.score)
-    name, mode = str(entry.key).encode(), entry.mode.encode()
-    return b'%b%b","resource":%b,"search":{%b"mode":"%b"%b}}' % (opening, name, entry.content, graded, mode, scored)
+    kind, logical_id = entry.key
+    head = b'%b%b/%b","resource":' % (opening, kind.encode(), logical_id.encode())
+    if entry.grade is None and entry.score is None:
+        return b"".join((head, entry.content, _MODES[entry.mode]))
+    graded = b"" if entry.grade is None else b'"extension":[%b],' % _text({"url": GRADE, "valueCode": entry.grade})
+    scored = b"" if entry.score is None else b',"score":%b' % _text(entry.score)
+    return b'%b%b,"search":{%b"mode":"%b"%b}}' % (head, entry.content, graded, entry.mode.encode(), scored)
 
 
 def _outcome_row(outcome: FhirJson) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.search import AnyTerm, Condition, IndexTerm, OfPatients, term
+from domain.search import AnyTerm, Condition, OfPatients, term
 from fhir_mapping.compartments import says_whose
 from fhir_mapping.filing import EVERYTHING, scoped_term
 from fhir_mapping.search_parameters import parameters_of
@@ -28,11 +28,10 @@ def scoped(resource_type: str, conditions: Sequence[Condition], *, anybody: bool
 
     `anybody`: the rarest coded value, in resources about whatever patient.
     """
-    found = next(((at, ids) for at, each in enumerate(conditions) if (ids := _patients(resource_type, each))), None)
-    if found is None and not (anybody and says_whose(resource_type, "patient")):
+    about, patients = _about(resource_type, conditions)
+    if about is None and not (anybody and says_whose(resource_type, "patient")):
         return tuple(conditions)
-    at, patients = found or (None, None)
-    rest = [each for number, each in enumerate(conditions) if number != at]
+    rest = [each for each in conditions if each is not about]
     coded = [each for each in rest if isinstance(each, AnyTerm) and _is_coded(resource_type, each)]
     best = min(coded, key=lambda each: each.rank, default=None)
     if best is None and patients is None:
@@ -42,6 +41,17 @@ def scoped(resource_type: str, conditions: Sequence[Condition], *, anybody: bool
     rank = 1 if few else 3 if best is not None else 6 if patients is None or len(patients) <= MANY else 7
     both = OfPatients(patients, tuple(map(scoped_term, values)), rank)
     return (both, *(each for each in rest if each is not best))
+
+
+def _about(
+    resource_type: str, conditions: Sequence[Condition]
+) -> tuple[Condition, tuple[str, ...]] | tuple[None, None]:
+    """The first condition that names patients, and these."""
+    for condition in conditions:
+        patients = _patients(resource_type, condition)
+        if patients:
+            return condition, patients
+    return None, None
 
 
 def _patients(resource_type: str, condition: Condition) -> tuple[str, ...]:
@@ -61,10 +71,10 @@ def _patients(resource_type: str, condition: Condition) -> tuple[str, ...]:
 def _is_coded(resource_type: str, condition: AnyTerm) -> bool:
     if condition.negated or condition.shelf != "terms" or len(condition.terms) > MOST_TERMS:
         return False
-    return all(_is_scoped_term(resource_type, term) for term in condition.terms)
-
-
-def _is_scoped_term(resource_type: str, term: IndexTerm) -> bool:
-    code, _, rest = term.partition("|")
-    parameter = parameters_of(resource_type).get(code)
-    return parameter is not None and parameter.scoped and rest.startswith(_FORMS)
+    known = parameters_of(resource_type)
+    for text in condition.terms:
+        code, _, rest = text.partition("|")
+        parameter = known.get(code)
+        if parameter is None or not parameter.scoped or not rest.startswith(_FORMS):
+            return False
+    return True

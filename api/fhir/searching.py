@@ -16,7 +16,7 @@ import msgspec
 from api.fhir.exchange import Reply
 from api.fhir.headers import preference
 from api.fhir.paging import AcrossPlace, SearchPlace
-from api.fhir.responses import Subset, bundle_reply, cut, subset_of
+from api.fhir.responses import bundle_reply, cut, subset_of
 from api.fhir.scopes import SearchScope
 from api.fhir.service import Call, Service
 from domain.errors import InvalidRequest, Issue
@@ -126,9 +126,9 @@ def _next_url(service: Service, call: Call, scope: SearchScope, place: SearchPla
 
 def _bundle(call: Call, scope: SearchScope, results: Results) -> bytes:
     base = call.exchange.base_url
-    subset = subset_of(call.exchange)
-    entries = [_row(entry, "match", subset) for entry in results.matches]
-    entries += [_row(entry, "include", subset) for entry in results.included.entries]
+    entries = _rows(call, results.matches, "match")
+    if results.included.entries:
+        entries += _rows(call, results.included.entries, "include")
     return searchset(
         base,
         self_url(f"{base}/{scope.path}", results.parsed.applied),
@@ -139,11 +139,16 @@ def _bundle(call: Call, scope: SearchScope, results: Results) -> bytes:
     )
 
 
-def _row(entry: Entry, mode: Literal["match", "include"], subset: Subset | None) -> FoundEntry:
-    content = entry.content
-    if subset is not None and isinstance(content, bytes):
-        content = cut(subset, content)
-    return FoundEntry(entry.head.key, content, mode)
+def _rows(call: Call, entries: Sequence[Entry], mode: Literal["match", "include"]) -> list[FoundEntry]:
+    subset = subset_of(call.exchange)
+    if subset is None:
+        return [FoundEntry(entry.head.key, entry.content, mode) for entry in entries]
+    return [
+        FoundEntry(
+            entry.head.key, cut(subset, entry.content) if isinstance(entry.content, bytes) else entry.content, mode
+        )
+        for entry in entries
+    ]
 
 
 def self_url(path: str, pairs: Pairs) -> str:
