@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -297,7 +298,8 @@ async def test_what_did_not_come_from_the_provider_stays_here(shared: Shared) ->
     office = shared.office
     await office.store(office.observation(0))
     await connected(shared)
-    own = {**office.observation(9), "id": f"own{shared.patient}", "subject": {"reference": f"Patient/{shared.patient}"}}
+    name = f"{secrets.token_hex(4)}-0000-8000-8000-{secrets.token_hex(6)}"  # as what comes from providers is called
+    own = {**office.observation(9), "id": name, "subject": {"reference": f"Patient/{shared.patient}"}}
     spoofed = {"source": f"{office.provider.base}/Observation/o{office.patient}-0"}
     await shared.ward.store({**own, "meta": spoofed})
     await edit(shared, {**own, "meta": spoofed}, status="amended")
