@@ -9,7 +9,7 @@ are `scopes`. For a person, and for a token with such scopes, `sight` (`domain/p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias, cast
 from urllib.parse import parse_qsl
 
@@ -63,6 +63,10 @@ class Sight(Protocol):
 
     def conditions(self, letter: Letter, resource_type: str) -> tuple[Condition, ...]:
         """What must hold of each resource; nothing is selected when the rules leave nothing."""
+        ...
+
+    def about(self, letter: Letter, resource_type: str, named: frozenset[str]) -> tuple[Condition, ...]:
+        """`conditions` for resources in the compartment of one of the patients `named`: without what that decides."""
         ...
 
 
@@ -183,10 +187,8 @@ def narrow(caller: Caller, query: SearchQuery, right: Right = "s") -> SearchQuer
     require(caller, right, query.type)
     if caller.sight is None:
         return query
-    added = caller.sight.conditions(right, query.type)
     named = _named(query)
-    if named:
-        added = tuple(each for each in (knowing(each, named) for each in added) if each != EVERYTHING)
+    added = caller.sight.about(right, query.type, named) if named else caller.sight.conditions(right, query.type)
     return msgspec.structs.replace(query, conditions=(*query.conditions, *added)) if added else query
 
 
@@ -196,6 +198,21 @@ def _named(query: SearchQuery) -> frozenset[str]:
         if isinstance(condition, OfPatients) and condition.patients:
             return frozenset(condition.patients)
     return frozenset()
+
+
+def all_knowing(conditions: Iterable[Condition], named: frozenset[str]) -> tuple[Condition, ...]:
+    """`knowing` of each; what is left to ask."""
+    return tuple(each for each in (knowing(each, named) for each in conditions) if each != EVERYTHING)
+
+
+def lists_in(condition: Condition) -> Iterator[Collection[str]]:
+    """The lists of patients in a condition: `knowing` depends on nothing but which of them hold all that are named."""
+    match condition:
+        case PatientIn(patients):
+            yield patients
+        case AllOf(conditions) | AnyOf(conditions) | NoneOf(conditions):
+            for each in conditions:
+                yield from lists_in(each)
 
 
 def knowing(condition: Condition, named: frozenset[str]) -> Condition:

@@ -6,9 +6,10 @@ language that `domain.matching.fits` decides from a head as well; only scopes wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
-from domain.access import EVERYTHING, NOTHING, Letter, Role, Scope
+from domain.access import EVERYTHING, NOTHING, Letter, Role, Scope, all_knowing, lists_in
 from domain.errors import InvalidRequest
 from domain.labels import NEED_GRANT, NEED_TEAM
 from domain.matching import Decider, decider
@@ -20,8 +21,18 @@ from domain.search import AllOf, Condition, Faceted, IdIn, Labelled, NoneOf, Pat
 
 CLINICAL = frozenset({"team", "lab", "rx"})
 """Relations that a consent of the patient, or breaking the glass, stands in for."""
+MOST_OUTCOMES = 1_000
+"""Of each type: of most patients a sight says the same."""
 Filter = Callable[[str, tuple[tuple[str, str], ...]], tuple[Condition, ...]]
 """The conditions of a scope's parameters on a type. Raises `InvalidRequest` for parameters the type does not have."""
+
+
+class _About(NamedTuple):
+    """What is left of conditions, by which of their lists hold the patients that are named."""
+
+    conditions: tuple[Condition, ...]
+    lists: tuple[Collection[str], ...]
+    left: dict[tuple[bool, ...], tuple[Condition, ...]]
 
 
 class PolicySight:
@@ -45,6 +56,7 @@ class PolicySight:
         self._filters = filters
         self._known: dict[tuple[str, str], tuple[Condition, ...]] = {}
         self._deciders: dict[tuple[str, str], tuple[tuple[Condition, ...], Decider]] = {}
+        self._about: dict[tuple[str, str], _About] = {}
         self._scoped: dict[tuple[str, str], Condition] = {}
 
     def may(self, letter: Letter, resource_type: str) -> bool:
@@ -57,6 +69,21 @@ class PolicySight:
         scope = self.scope(letter, resource_type)
         plain = self.plain(letter, resource_type)
         return plain if scope == EVERYTHING else (*plain, scope)
+
+    def about(self, letter: Letter, resource_type: str, named: frozenset[str]) -> tuple[Condition, ...]:
+        """See `domain.access.Sight.about`. The very same for all of whom it says the same, so that what is made of it stays."""
+        conditions = self.conditions(letter, resource_type)
+        known = self._about.get((letter, resource_type))
+        if known is None or known.conditions is not conditions:
+            lists = {id(each): each for condition in conditions for each in lists_in(condition)}
+            known = self._about[letter, resource_type] = _About(conditions, tuple(lists.values()), {})
+        within = tuple(named.issubset(each) for each in known.lists)
+        found = known.left.get(within)
+        if found is None:
+            if len(known.left) >= MOST_OUTCOMES:
+                known.left.clear()
+            found = known.left[within] = all_knowing(conditions, named)
+        return found
 
     def plain(self, letter: Letter, resource_type: str) -> tuple[Condition, ...]:
         """What role, relation, consent and labels ask."""

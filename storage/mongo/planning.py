@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.matching import needs_index
+from domain.matching import Decider
 from domain.ranges import MOMENT, meet
 from domain.ranking import FEW_PATIENTS, in_order, rank_of
 from domain.search import (
@@ -32,6 +32,7 @@ from domain.search import (
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo.clauses import clause, moments
 from storage.mongo.client import Document
+from storage.mongo.held import part_of
 from storage.mongo.range_walk import Walk
 from storage.mongo.short_finds import ShortFind
 from storage.mongo.token_walk import MOST_MERGED, TokenWalk
@@ -60,10 +61,10 @@ _ASKED: dict[str, tuple[Order, Index]] = {
 
 
 class Sieved(NamedTuple):
-    """A find, and the conditions that what it finds must fit besides."""
+    """A find, and what must allow each head that it finds."""
 
     find: ShortFind
-    conditions: Sequence[Condition]
+    allows: Sequence[Decider]
 
 
 class Plan(NamedTuple):
@@ -94,9 +95,8 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
         order, sorted_index = _ASKED[query.sort]
         if leader is None or rank_of(leader) >= COMMON:
             index, leader = sorted_index, None
-    others = [each for each in conditions if each is not leader]
-    clauses = [clause(each, query.type, tokens, leads=False) for each in others]
-    plain = [not needs_index(each) for each in others]
+    parts = [part_of(each, query.type, tokens) for each in conditions if each is not leader]
+    clauses = [part.clause for part in parts]
     if index == "_id_":
         # "0" is the character after "/": the range is exactly the names "Type/…".
         clauses.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
@@ -119,10 +119,10 @@ def plan_of(query: SearchQuery, tokens: TokenMaker) -> Plan:
     short = sieved = None
     if order == _OWN_ORDER[index] and leader is not None and _is_short(leader, alone=not rest):
         short = ShortFind.of(leader, first[0], start, rest)
-        if short is not None and any(plain):
+        held = [part.allows for part in parts if part.allows is not None]
+        if short is not None and held:
             # Short finds are led by an index that holds type and life, so the clauses are those of the conditions.
-            index_only = [each for each, mine in zip(clauses, plain, strict=True) if each and not mine]
-            held = [each for each, mine in zip(others, plain, strict=True) if mine]
+            index_only = [part.clause for part in parts if part.clause and part.allows is None]
             sieved = Sieved(short._replace(rest=index_only), held)
     page = _every(*first, *rest, *start)
     return Plan(filter_, page, _sort(order), index, short=short, sieved=sieved)

@@ -15,10 +15,9 @@ import msgspec
 from domain.candidates import Page, Source, needs_opening
 from domain.candidates import find as find_opened
 from domain.errors import DomainError, Unavailable
-from domain.matching import decider
 from domain.ports import Inspect
 from domain.revision import Stored
-from domain.search import AllOf, PageKey, SearchQuery
+from domain.search import PageKey, SearchQuery
 from storage.crypto.blind_index import TokenMaker
 from storage.mongo import range_walk, token_walk
 from storage.mongo.client import Database, Document
@@ -121,8 +120,8 @@ class Searches:
         if len(documents) >= limit:
             self._joint.remember_common(find)
             return None
-        allowed = decider(AllOf(tuple(sieved.conditions)))
-        return [stored for stored in map(stored_resource, documents) if allowed(stored.head)]
+        found = map(stored_resource, documents)
+        return [stored for stored in found if all(allows(stored.head) for allows in sieved.allows)]
 
     async def _walked(self, plan: Plan, walk: Walk, query: SearchQuery) -> list[Stored]:
         """A page in the order of the numbers; every match carries where it stands."""
