@@ -1,4 +1,4 @@
-"""Counting what a run does: tallies by type, troubles, news; each step is a new value of the run."""
+"""Counting what a run does: tallies by type, and troubles; each step is a new value of the run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ import msgspec
 
 from domain.clinic.provider_ports import Cause
 from domain.clinic.sync_runs import MOST_TROUBLES, Run, Tally, Trouble
-
-MOST_NEWS = 10
-
-
-def told(run: Run, text: str) -> Run:
-    news = run.progress.news
-    if len(news) >= MOST_NEWS:
-        return with_progress(run, more_news=run.progress.more_news + 1)
-    return with_progress(run, news=(*news, text))
 
 
 def tally_of(run: Run, kind: str) -> Tally:

@@ -7,12 +7,13 @@ nothing. PRODUCT 2.9.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from domain.clinic.care_team import team_of
 from domain.clinic.provider_ports import Connection
-from domain.clinic.sync_items import Coming, Item
+from domain.clinic.sync_items import Coming
 from domain.clinic.sync_log import Line, Status
 from domain.clinic.sync_parts import Sync
 from domain.clinic.sync_pulling import action_of
@@ -28,10 +29,20 @@ from domain.revision import same_content
 PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
 """Until the next automatic run after one that failed, if that is sooner than it would be anyway."""
 LONGEST_WAIT_SECONDS = 86_400.0
+MOST_NEWS = 10
+"""Changes told of one by one."""
 AT_MOST = 500
 """Targets of one Provenance."""
 MOST_DOCUMENTS = 500
 """Documents a Task names; the Provenances name all."""
+
+
+class Came(NamedTuple):
+    """What a run took: the resource of ours, as what, and why it is worth telling of."""
+
+    local: str
+    coming: Coming
+    news: str | None
 
 
 async def finish(sync: Sync, run: Run, connection: Connection | None, wait: float | None = None) -> None:
@@ -42,8 +53,9 @@ async def finish(sync: Sync, run: Run, connection: Connection | None, wait: floa
     task = sync.records.task(run, [each.local for each in documents if each.coming != "CONFLICT"])
     notices: tuple[Notice, ...] = ()
     if connection is not None:
-        await _provenances(sync, run, connection)
-        notices = await _notices(sync, run, connection)
+        came = [each async for each in _came(sync, run)]
+        await _provenances(sync, run, connection, came)
+        notices = await _notices(sync, run, connection, [each.news for each in came if each.news])
     await stored(sync.parts, sync.occasion(), task, notices)
     await sync.log.write([_line(run)])
     if connection is not None and run.state == "FAILED" and connection.every is not None:
@@ -68,24 +80,24 @@ async def stored(parts: Parts, occasion: Occasion, content: FhirJson, notices: t
     return await write_one(parts, occasion, plan)
 
 
-async def _provenances(sync: Sync, run: Run, connection: Connection) -> None:
+async def _provenances(sync: Sync, run: Run, connection: Connection, came: Sequence[Came]) -> None:
     comings: tuple[Coming, ...] = ("NEW", "CHANGED")
     for coming in comings:
-        targets = [each.local async for each in _came(sync, run) if each.coming == coming]
+        targets = [each.local for each in came if each.coming == coming]
         for number, start in enumerate(range(0, len(targets), AT_MOST), 1):
             content = sync.records.provenance(run, connection, targets[start : start + AT_MOST], coming)
             await stored(sync.parts, sync.occasion(), {**content, "id": f"{run.id}-{coming.lower()}-{number}"})
 
 
-async def _came(sync: Sync, run: Run) -> AsyncIterator[Item]:
+async def _came(sync: Sync, run: Run) -> AsyncIterator[Came]:
     after = ""
     while found := await sync.items.of_run(run.id, kind=None, after=after, count=AT_MOST):
         for each in found:
-            yield each
+            yield Came(each.local, each.coming, each.news)
         after = found[-1].local
 
 
-async def _notices(sync: Sync, run: Run, connection: Connection) -> tuple[Notice, ...]:
+async def _notices(sync: Sync, run: Run, connection: Connection, news: Sequence[str]) -> tuple[Notice, ...]:
     progress = run.progress
     told: dict[str, dict[str, str]] = {}
     if run.state == "FAILED" and (run.failures == 0 or run.trigger == "MANUAL") and progress.troubles:
@@ -94,9 +106,9 @@ async def _notices(sync: Sync, run: Run, connection: Connection) -> tuple[Notice
     conflicts = sum(each.cause == "conflict" for each in progress.troubles)
     if conflicts:
         told["sync-conflict"] = {"count": str(conflicts)}
-    if progress.news:
-        more = (f"and {progress.more_news} more",) if progress.more_news else ()
-        told["sync-news"] = {"news": "; ".join((*progress.news, *more))}
+    if news:
+        more = [f"and {len(news) - MOST_NEWS} more"] if len(news) > MOST_NEWS else []
+        told["sync-news"] = {"news": "; ".join([*news[:MOST_NEWS], *more])}
     if not told:
         return ()
     recipients = tuple(dict.fromkeys((*run.by, *await team_of(sync.parts, run.patient))))

@@ -27,7 +27,8 @@ class Source(NamedTuple):
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that was taken. `name` is what the provider calls it (`Observation/7`), `local` what we do, `digest` that of its
-    content, `version` the provider's; `run` took it, and found it `coming`. `title` is what people call it."""
+    content, `version` the provider's; `run` took it, and found it `coming`. `title` is what people call it, `news` why
+    its coming is worth telling of."""
 
     name: str
     local: str
@@ -37,6 +38,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     version: str | None = None
     title: str | None = None
+    news: str | None = None
 
     def __repr__(self) -> str:
         return f"Item({self.local})"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from domain.clinic.provider_ports import Able, Connection, ProviderTrouble, Remote, RemotePage
-from domain.clinic.sync_counting import begun, counted, finished, tally_of, told, troubled, with_progress
+from domain.clinic.sync_counting import begun, counted, finished, tally_of, troubled, with_progress
 from domain.clinic.sync_items import Coming, Item, Known, Source
 from domain.clinic.sync_log import Action, Line
 from domain.clinic.sync_parts import Sync
@@ -121,18 +121,21 @@ async def _pages(
     sync: Sync, remote: Remote, connection: Connection, run: Run, kind: str, since: datetime | None, step: Step
 ) -> tuple[Run, datetime | None]:
     began: datetime | None = None
+    seen: set[str] = set()
     async for page in remote.pages(kind, since=since):
         began = began or page.date
-        run = await _page(sync, remote, connection, run, kind, page)
+        run = await _page(sync, remote, connection, run, kind, page, seen)
         await step(run)
         if tally_of(run, kind).total > MOST_ENTRIES:
             raise ProviderTrouble("bad_content")
     return run, began
 
 
-async def _page(sync: Sync, remote: Remote, connection: Connection, run: Run, kind: str, page: RemotePage) -> Run:
+async def _page(
+    sync: Sync, remote: Remote, connection: Connection, run: Run, kind: str, page: RemotePage, seen: set[str]
+) -> Run:
     source = Source(connection.patient, connection.base)
-    entries, strange = await _entries(sync, source, kind, page)
+    entries, strange = await _entries(sync, source, kind, page, seen)
     run = counted(run, kind, total=len(entries) + strange, errors=strange)
     if strange:
         run = troubled(run, *[Trouble("bad_content", kind)] * strange)
@@ -149,8 +152,8 @@ async def _page(sync: Sync, remote: Remote, connection: Connection, run: Run, ki
     found = await side_by_side(one, entries, at_once=FILES_AT_ONCE if kind == DOCUMENT else AT_ONCE)
     came = [(entry, each) for entry, each in zip(entries, found, strict=True) if not isinstance(each, Exception)]
     items, lines = _kept(sync, run, connection, came)
+    await sync.log.write(lines)  # first: what is kept is not looked at again
     await sync.items.keep(source, items)
-    await sync.log.write(lines)
     for each in found:
         if isinstance(each, Exception):
             raise each
@@ -159,16 +162,17 @@ async def _page(sync: Sync, remote: Remote, connection: Connection, run: Run, ki
     return run
 
 
-async def _entries(sync: Sync, source: Source, kind: str, page: RemotePage) -> tuple[list[Entry], int]:
-    """The entries of a page, each once, and how many there are that are none."""
+async def _entries(sync: Sync, source: Source, kind: str, page: RemotePage, seen: set[str]) -> tuple[list[Entry], int]:
+    """The entries of a page that were not `seen` on those before, and how many there are that are none."""
     named: dict[str, FhirJson] = {}
     strange = 0
     for content in page.resources:
         name = sync.entries.name(content)
         if name is None or name.partition("/")[0] != kind:
             strange += 1
-        else:
+        elif name not in seen:
             named[name] = content
+    seen.update(named)
     digests = {name: sync.entries.digest(content) for name, content in named.items()}
     known = await sync.items.known(source, list(digests.items()))
     return [Entry(name, named[name], digests[name], known.get(name)) for name in named], strange
@@ -204,18 +208,19 @@ def _kept(
                     at=now,
                     version=sync.entries.version(entry.content),
                     title=each.title,
+                    news=each.news if each.local.type in run.progress.marks else None,
                 )
             )
         said = f"{coming.lower()}: {each.title}" if each.trouble is None else ADVICE[each.trouble].detail
         lines.append(
             Line(
-                cause=f"run/{run.id}/{entry.name}",
+                cause=f"run/{run.id}/{entry.name}/{each.trouble}",
                 patient=connection.patient,
                 action=action_of(run),
                 status="SUCCESS" if each.trouble is None else "FAILED",
                 at=now,
                 details=f"{each.local.type} {said}" if each.trouble is None else f"{entry.name}: {said}",
-                about=str(each.local),
+                about=None if entry.known is None and each.trouble not in (None, "conflict") else str(each.local),
                 run=run.id,
             )
         )
@@ -238,6 +243,4 @@ def _after(run: Run, kind: str, entry: Entry, each: Taken | None) -> Run:
         return counted(run, kind, new=known.coming == "NEW", changed=known.coming == "CHANGED")
     if each.trouble is not None:
         return troubled(counted(run, kind, errors=1), Trouble(each.trouble, kind, entry.name))
-    if each.news is not None and kind in run.progress.marks:
-        run = told(run, each.news)
     return counted(run, kind, new=entry.known is None, changed=entry.known is not None)

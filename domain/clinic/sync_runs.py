@@ -47,17 +47,12 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run is. `marks` are the provider's times at which each type was last asked for and came completely.
-
-    `news` are the changes worth telling of, as text.
-    """
+    """How far a run is. `marks` are the provider's times at which each type was last asked for and came completely."""
 
     stage: str | None = None
     tallies: tuple[Tally, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     marks: dict[str, datetime] = {}
-    news: tuple[str, ...] = ()
-    more_news: int = 0
 
     def __repr__(self) -> str:
         return f"Progress({len(self.tallies)} types)"

@@ -74,8 +74,6 @@ class _Held:
         patient = await sync.parts.store.newest(ResourceKey("Patient", self.run.patient))
         there = patient is not None and not patient.head.deleted
         if connection is None or self.run.cancel or not there:  # there is nobody to ask any more, or no wish to
-            if connection is not None and not there:
-                await sync.connections.plan(connection, None)
             await self._end("CANCELLED", connection)
             return
         self.run = begun_again(self.run, now, connection.version, place_of(connection))

@@ -39,7 +39,7 @@ class SyncItemDocument(TypedDict, total=False):
     coming: str  # plain: NEW, CHANGED or CONFLICT
     at: datetime  # plain
     key: str  # plain: id of the key of the field below
-    sealed: bytes  # sealed at "chartvault/1|sync_items/<_id>": its name and version at the provider, its title
+    sealed: bytes  # sealed at "chartvault/1|sync_items/<_id>": name and version there, title, why it is told of
 
 
 class SyncLogDocument(TypedDict, total=False):

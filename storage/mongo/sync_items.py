@@ -25,6 +25,7 @@ class _Said(msgspec.Struct, frozen=True, array_like=True):
     name: str
     version: str | None
     title: str | None
+    news: str | None
 
 
 _said = msgspec.msgpack.Decoder(_Said)
@@ -80,7 +81,7 @@ class MongoItems:
 
     def _write(self, source: Source, item: Item, key: SealingKey) -> UpdateOne:
         name = self._hash(source, item.name).hex()
-        said = msgspec.msgpack.encode(_Said(item.name, item.version, item.title))
+        said = msgspec.msgpack.encode(_Said(item.name, item.version, item.title, item.news))
         fields = {
             "patient": source.patient,
             "local": item.local,
@@ -123,6 +124,7 @@ def _item(row: Document, key: SealingKey) -> Item:
         at=row["at"],
         version=said.version,
         title=said.title,
+        news=said.news,
     )
 
 

@@ -15,6 +15,7 @@ from api.settings import Settings
 from domain.clinic import sync_pulling
 from domain.clinic.provider_ports import Auth, Cause
 from domain.clinic.sync_troubles import ADVICE
+from domain.clinic.syncing import new_run
 from tests.api.conftest import started
 from tests.api.providers import Faulty, Talk, bundle, content, faulty, raw, saying
 from tests.api.v1.clinic import Clinic, Mailbox
@@ -278,14 +279,23 @@ async def test_what_is_agreed_anew_ends_the_run_by_what_was_agreed_before_and_is
 
 
 async def test_nothing_comes_for_a_patient_who_was_removed(ward: Ward) -> None:
-    async with connected(ward, {}, every=timedelta(hours=1)) as (shared, server):
+    async with connected(ward, {}) as (shared, server):
         connection = await shared.sync.connections.get(ward.patient)
         assert connection is not None
         assert (await ward.fhir.delete(f"/Patient/{ward.patient}")).status_code == 204
-        await shared.sync.connections.plan(connection, datetime.now(UTC))
+        await shared.sync.runs.enqueue(new_run(shared.sync, connection, None, trigger="MANUAL"))
         async with asyncio.timeout(10):
             while (run := await shared.sync.runs.newest(ward.patient)) is None or run.open:
                 await asyncio.sleep(0.05)
         assert run.state == "CANCELLED"
         assert await shared.ours("Observation") == []
         assert server.asked == []
+
+
+async def test_an_entry_that_stands_on_two_pages_counts_once(ward: Ward) -> None:
+    async with connected(ward, {}) as (shared, server):
+        server.talks["/Observation?"] = bundle(OBSERVATION, following=f"{server.base}/Observation/next")
+        server.talks["/Observation/next"] = bundle(OBSERVATION)
+        run = await shared.synchronised()
+    assert (run["progress"]["total"], run["summary"]["new"]) == (1, 1)
+    assert len(await shared.logs(q="Observation")) == 1
