@@ -47,10 +47,6 @@ async def queue_due(sync: Sync) -> None:
         connection = await sync.connections.get(patient)
         if connection is None:
             continue
-        itself = await sync.parts.store.newest(ResourceKey("Patient", patient))
-        if itself is None or itself.head.deleted:
-            await sync.connections.remove(patient)  # nothing more is asked about somebody who was removed here
-            continue
         newest = await sync.runs.newest(patient)
         run = await sync.runs.enqueue(new_run(sync, connection, newest, trigger="AUTOMATIC"))
         if run.agreed != connection.version:

@@ -332,16 +332,3 @@ async def test_a_title_is_told_and_another_file_is_not(shared: Shared) -> None:
     assert again.status_code == 200, again.text
     assert (await pushed(shared, 2))["status"] == "FAILED"
     assert (await theirs(shared, f"DocumentReference/{stored['id']}"))["meta"]["versionId"] == "2"
-
-
-async def test_nothing_more_is_asked_about_a_patient_who_was_removed(shared: Shared) -> None:
-    await connected(shared)
-    connection = await shared.sync.connections.get(shared.patient)
-    assert connection is not None
-    assert (await shared.ward.fhir.delete(f"/Patient/{shared.patient}")).status_code == 204
-    before = await shared.sync.runs.newest(shared.patient)
-    await shared.sync.connections.plan(connection, datetime.now(UTC))
-    async with asyncio.timeout(SOON):
-        while await shared.sync.connections.get(shared.patient) is not None:
-            await asyncio.sleep(0.05)
-    assert await shared.sync.runs.newest(shared.patient) == before
