@@ -174,6 +174,9 @@ async def test_an_incomplete_type_is_asked_for_from_where_it_was_complete(ward: 
         server.talks["/Observation?"] = content(more, **later)
         server.talks["/Observation/next"] = saying("500 Internal Server Error")
         assert (await shared.synchronised())["status"] == "PARTIAL"
+        broken = [{"resource": {**OBSERVATION, "id": "o2", "status": 7}}]
+        server.talks["/Observation?"] = content({**page, "entry": broken}, **later)
+        assert (await shared.synchronised())["status"] == "PARTIAL"
         await shared.synchronised()
     asked = [head.split(" ")[1] for head in server.heads("/Observation?")]
     assert "_lastUpdated" not in asked[0]
