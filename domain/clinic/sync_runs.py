@@ -125,6 +125,6 @@ class Runs(Protocol):
         """Store it as over, as `run.state` says. Raises `Contention` when its fence is not the newest any more."""
         ...
 
-    async def cancel(self, run_id: str, *, now: datetime) -> Run | None:
+    async def cancel(self, run_id: str) -> Run | None:
         """Cancel one that is queued, or have who runs it stop; the run as it is then. Nothing happens to one that is over."""
         ...

@@ -63,8 +63,17 @@ class _Held:
         self._sync = sync
         self.run = run
         self._ended: Contention | Stopped | None = None
+        self._pulling: asyncio.Task[None] | None = None
 
     async def carry_out(self) -> None:
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._carried_out()
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+
+    async def _carried_out(self) -> None:
         sync, now = self._sync, self._sync.parts.clock()
         connection = await sync.connections.get(self.run.patient)
         patient = await sync.parts.store.newest(ResourceKey("Patient", self.run.patient))
@@ -94,17 +103,15 @@ class _Held:
 
     async def _pull(self, connection: Connection) -> None:
         """Everything that waits for the provider, until the heartbeat hears that it is to end."""
-        task = asyncio.create_task(self._pulled(connection))
-        beating = asyncio.create_task(self._beat(task))
+        self._pulling = asyncio.create_task(self._pulled(connection))
         try:
-            await task
+            await self._pulling
         except asyncio.CancelledError:
             if self._ended is None:
                 raise
             raise self._ended from None
         finally:
-            beating.cancel()
-            await asyncio.wait([beating])
+            self._pulling = None
 
     async def _pulled(self, connection: Connection) -> None:
         async with self._sync.remotes.open(connection) as remote:
@@ -120,9 +127,9 @@ class _Held:
         self.run = msgspec.structs.replace(self.run, state=state, ended=self._sync.parts.clock())
         await finish(self._sync, self.run, connection, wait)
 
-    async def _beat(self, task: asyncio.Task[None]) -> None:
+    async def _beat(self) -> None:
         """Say that we are alive, and hear whether anybody wants the run to end, or has agreed on something else."""
-        while self._ended is None:
+        while True:
             await asyncio.sleep(LEASE.total_seconds() / 4)
             try:
                 cancelled = await self._sync.runs.beat(self.run, until=self._sync.parts.clock() + LEASE)
@@ -133,7 +140,8 @@ class _Held:
                 self._ended = lost
             except DomainError:
                 continue
-        task.cancel()
+            if self._ended is not None and self._pulling is not None:
+                self._pulling.cancel()
 
 
 def outcome_of(run: Run) -> State:

@@ -127,7 +127,7 @@ async def cancel(sync: Sync, occasion: Occasion, run_id: str) -> Run:
     require_asking(occasion.caller)
     if not run.open:
         raise Conflict("This synchronisation is over", reason="already_over")
-    return await sync.runs.cancel(run_id, now=sync.parts.clock()) or run
+    return await sync.runs.cancel(run_id) or run
 
 
 async def again(sync: Sync, occasion: Occasion, run_id: str) -> tuple[Run, bool]:

@@ -113,7 +113,7 @@ class MongoRuns:
             raise Contention("Another process has taken over this synchronisation")
         return bool(found["cancel"])
 
-    async def cancel(self, run_id: str, *, now: datetime) -> Run | None:
+    async def cancel(self, run_id: str) -> Run | None:
         """See `domain.clinic.sync_runs.Runs.cancel`."""
         with translated("The synchronisation could not be cancelled"):
             found = await self._rows.find_one_and_update(

@@ -93,16 +93,16 @@ async def test_of_many_who_look_for_work_one_gets_it(runs: MongoRuns) -> None:
 async def test_who_runs_it_hears_that_it_is_to_end(runs: MongoRuns) -> None:
     await runs.enqueue(run())
     held = await taken(runs)
-    asked = await runs.cancel("r1", now=NOW)
+    asked = await runs.cancel("r1")
     assert asked is not None
     assert asked.cancel
     assert await runs.step(held, until=NOW + LEASE) is True
     assert await runs.beat(held, until=NOW + LEASE) is True
     await runs.end(replace(held, state="CANCELLED", ended=NOW))
-    over = await runs.cancel("r1", now=NOW)
+    over = await runs.cancel("r1")
     assert over is not None
     assert over.state == "CANCELLED"
-    assert await runs.cancel("nothing", now=NOW) is None
+    assert await runs.cancel("nothing") is None
 
 
 def item(name: str, **given: Any) -> Item:
