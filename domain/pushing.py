@@ -18,14 +18,14 @@ _TAKEN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{
 """What came from a provider has an id like this (`domain.clinic.sync_items.Items.local_id`: a UUID of version 8)."""
 _CONNECTED = b'"Organization/provider-'
 """What a Patient who is connected names (`fhir_mapping/friendly/provider_connection.py`)."""
-_OURS = "provider-"
-"""Interactions of synchronisation itself start so: what comes from a provider does not go back."""
+_TAKING = "provider-sync"
+"""The interaction of taking: what comes from a provider does not go back."""
 
 
 def pushes(write: Write) -> tuple[Notice, ...]:
     """The requests that come with a write."""
     found = [change for change in write.changes if change.base is not None and _concerns(change)]
-    if not found or write.audit.interaction.startswith(_OURS):
+    if not found or write.audit.interaction == _TAKING:
         return ()
     return tuple(_request(write, change) for change in found)
 

@@ -46,7 +46,7 @@ def write(
         ({"resourceType": "Observation"}, {"name": OWN}, False),
         ({"resourceType": "Observation"}, {"name": "1"}, False),
         ({"resourceType": "Patient", **CONNECTED}, {}, True),
-        ({"resourceType": "Patient", **CONNECTED}, {"interaction": "provider-connection-update"}, False),
+        ({"resourceType": "Patient", **CONNECTED}, {"interaction": "provider-connection-update"}, True),
         ({"resourceType": "Patient", "generalPractitioner": [{"reference": "Organization/1"}]}, {}, False),
         ({"resourceType": "Patient"}, {}, False),
     ],

@@ -68,11 +68,12 @@ async def pushed(shared: Shared, times: int = 1, **wanted: str) -> Json:
 
 async def settled(shared: Shared) -> None:
     """Wait until nothing is on its way to a provider any more, tried again or not."""
-    rows = shared.ward.clinic.service.telling.outbox
+    rows = shared.ward.clinic.service.telling.outbox._rows  # type: ignore[attr-defined]
+    theirs = {"patient": shared.patient, "state": "WAITING"}
     until = datetime.now(UTC) + timedelta(seconds=SOON)
     while datetime.now(UTC) < until:
-        waiting = await rows._rows.count_documents({"channel": "provider", "state": "WAITING"})  # type: ignore[attr-defined]
-        asked = await rows._rows.database["notices"].count_documents({"kind": "provider-push", "state": "WAITING"})  # type: ignore[attr-defined]
+        waiting = await rows.count_documents({"channel": "provider", **theirs})
+        asked = await rows.database["notices"].count_documents({"kind": "provider-push", **theirs})
         if waiting == 0 and asked == 0:
             return
         await asyncio.sleep(0.05)
@@ -215,6 +216,25 @@ async def test_a_connected_provider_stays_named_beside_another_primary_provider(
     assert answer.json()["primaryProvider"]["id"] == shared.ward.organization
     assert (await pushed(shared))["status"] == "SUCCESS"
     assert (await theirs(shared, f"Patient/{office.patient}"))["telecom"] == [{"system": "phone", "value": "5"}]
+
+
+async def test_a_change_that_waits_is_not_lost_when_the_connection_is_changed(shared: Shared) -> None:
+    """Changing the connection writes a newer version of the Patient, which has nothing to tell by itself."""
+    async with providers.relay(shared.office.provider.base) as way:
+        await connected(shared, endpoint=way.base)
+        way.away = True
+        web = await shared.ward.web("DOCTOR")
+        answer = await web.put(f"/patients/{shared.patient}", json={"contact": {"phone": "555-0002"}})
+        assert answer.status_code == 200, answer.text
+        rows = shared.ward.clinic.service.telling.outbox._rows  # type: ignore[attr-defined]
+        async with asyncio.timeout(SOON):
+            while not await rows.count_documents({"patient": shared.patient, "said": "unreachable"}):
+                await asyncio.sleep(0.05)
+        way.away = False
+        await connected(shared, endpoint=way.base, name="Erewhon General")
+        assert (await pushed(shared))["status"] == "SUCCESS"
+    phone = {"system": "phone", "value": "555-0002"}
+    assert (await theirs(shared, f"Patient/{shared.office.patient}"))["telecom"] == [phone]
 
 
 async def test_what_was_changed_there_too_is_not_overwritten_and_people_are_told_what_to_do(shared: Shared) -> None:
