@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from domain.errors import InvalidRequest
 from domain.ranges import Box
@@ -28,6 +28,10 @@ ANY: Form = ("any", "")
 CURRENCIES = "urn:iso:std:iso:4217"
 
 
+Ends: TypeAlias = tuple[Decimal | None, Decimal | None]
+Convert: TypeAlias = Callable[[Decimal], Decimal]
+
+
 class Measure(NamedTuple):
     """One interval of a quantity and the keys it is found by; `converted` tells that it has no number of its own."""
 
@@ -42,10 +46,11 @@ def quantity(value: Mapping[str, Any]) -> list[Measure]:
     if amount is None:
         return []
     exact = number.EXACT.create_decimal(Decimal(amount))
-    return _measures(*_compared(exact, value.get("comparator")), value)
+    return _measures(lambda convert: _compared(convert(exact), value.get("comparator")), value)
 
 
-def _compared(amount: Decimal, comparator: str | None) -> tuple[Decimal | None, Decimal | None]:
+def _compared(amount: Decimal, comparator: str | None) -> Ends:
+    """The interval of an amount in the unit it is filed in: the next number there may be none in another unit."""
     match comparator:
         case "<":
             return None, number.EXACT.next_minus(amount)
@@ -68,8 +73,12 @@ def span(value: Mapping[str, Any]) -> list[Measure]:
     if ends == [None, None]:
         return []
     known = [end for end in ends if end is not None]
-    low_end, high_end = (min(known), max(known)) if len(known) == 2 else (ends[0], ends[1])
-    return _measures(low_end, high_end, {**low, **high})
+    first, last = (min(known), max(known)) if len(known) == 2 else (ends[0], ends[1])
+    return _measures(lambda convert: (_each(convert, first), _each(convert, last)), {**low, **high})
+
+
+def _each(convert: Convert, end: Decimal | None) -> Decimal | None:
+    return None if end is None else convert(end)
 
 
 def money(value: Mapping[str, Any]) -> list[Measure]:
@@ -84,7 +93,9 @@ def number_measures(value: Any) -> list[Measure]:
     return [Measure(exact, exact, [ANY])]
 
 
-def _measures(low: Decimal | None, high: Decimal | None, unit: Mapping[str, Any]) -> list[Measure]:
+def _measures(ends: Callable[[Convert], Ends], unit: Mapping[str, Any]) -> list[Measure]:
+    """What is filed of an interval, as its unit writes it and in the unit that its dimension shares."""
+    low, high = ends(lambda each: each)
     code, text, system = unit.get("code"), unit.get("unit"), unit.get("system")
     keys: Forms = [ANY, *(("u", each) for each in dict.fromkeys((code, text)) if each)]
     canonical = ucum.canonical(code) if code and system == ucum.SYSTEM else None
@@ -95,8 +106,8 @@ def _measures(low: Decimal | None, high: Decimal | None, unit: Mapping[str, Any]
     dimension = [("d", canonical.dimension)]
     if canonical.factor == 1 and not canonical.offset:
         return [Measure(low, high, keys + dimension)]
-    ends = [None if end is None else ucum.converted(end, canonical) for end in (low, high)]
-    return [Measure(low, high, keys), Measure(ends[0], ends[1], dimension, converted=True)]
+    shared = ends(lambda each: ucum.converted(each, canonical))
+    return [Measure(low, high, keys), Measure(*shared, dimension, converted=True)]
 
 
 READERS: dict[str, Callable[[Any], list[Measure]]] = {
